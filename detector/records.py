@@ -1,0 +1,251 @@
+"""The records that pass between the stages of a scan; frozen, units in the names.
+
+    Media -> Shot, Window -> Sample -> Evidence -> Verdict -> Report
+
+Times are presentation times in seconds from the first frame of the video stream, never frame
+numbers: files with variable frame rate would lie otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Label = Literal["generated", "inconclusive", "no-evidence"]
+"""Never "real": absence of evidence is all that pixels can give."""
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """What a file is, before a frame of it is judged."""
+
+    path: str
+    """As the user named it."""
+    sha256: str
+    """Of the whole file, lower-case hexadecimal."""
+    bytes: int
+    container: str
+    """By content, not by name: mp4, matroska, avi, mpegts, mpeg, gif, flv, asf, ogg."""
+    codec: str
+    """FFmpeg's name, e.g. h264."""
+    pixel_format: str
+    bit_depth: int
+    """Bits of one luma sample as coded; frames are handed on with 8."""
+    hdr: bool
+    """Transfer function PQ or HLG; converted to 8 bits without tone mapping."""
+    width: int
+    """Pixels as displayed, that is after rotation."""
+    height: int
+    rotation_degrees: int
+    """0, 90, 180 or 270, clockwise, already applied to the frames handed on."""
+    fps: float
+    """Mean frame rate from the time stamps."""
+    variable_frame_rate: bool
+    frames: int
+    """Presentable frames by time stamp."""
+    duration_seconds: float
+    start_seconds: float
+    """Presentation time of the first frame in the file's own clock."""
+    has_audio: bool
+    decoder: str
+    """What delivered the frames, e.g. "decord 3.4.0" or "pyav 18.1.0"."""
+    warnings: tuple[str, ...] = ()
+    """Sentences on what could not be read as it stands (damaged parts, a second video stream)."""
+
+    @property
+    def short_side(self) -> int:
+        """Pixels of the shorter side."""
+        return min(self.width, self.height)
+
+    @property
+    def bits_per_pixel(self) -> float:
+        """File bits per displayed pixel and frame: a rough measure of compression."""
+        pixels = self.width * self.height * max(self.frames, 1)
+        return self.bytes * 8 / pixels
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """An uncut stretch of the video."""
+
+    index: int
+    t_start: float
+    t_end: float
+    """Presentation time at which the next shot (or nothing) begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A burst of frames inside one shot that is read and judged together."""
+
+    shot: int
+    frame_indices: tuple[int, ...]
+    """Positions in presentation order, strictly increasing."""
+    t_start: float
+    t_end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The decoded frames of one window; shared read-only by all lanes."""
+
+    window: Window
+    frames: NDArray[np.uint8]
+    """(T, H, W, 3) RGB at native resolution."""
+    pts_seconds: NDArray[np.float64]
+    """(T,) presentation times of the frames."""
+
+    def __post_init__(self) -> None:
+        if self.frames.ndim != 4 or self.frames.shape[-1] != 3:
+            raise ValueError(f"frames must be (T, H, W, 3), got {self.frames.shape}")
+        if len(self.pts_seconds) != len(self.frames):
+            raise ValueError(f"got {len(self.frames)} frames but {len(self.pts_seconds)} times")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a person can go and look at."""
+
+    code: str
+    """Stable word, e.g. object-count-flicker."""
+    lane: str
+    t_start: float
+    t_end: float
+    boxes: tuple[tuple[float, float, float, float, float], ...]
+    """(t, x, y, w, h): seconds, then pixels of the displayed frame."""
+    statistic: str
+    value: float
+    percentile_among_real: float | None
+    """Share of camera reference clips with a smaller value, 0..1."""
+    confounders_checked: tuple[str, ...]
+    explanation: str
+
+
+@dataclass(frozen=True, slots=True)
+class WindowScore:
+    """The learned lane's answer for one window."""
+
+    shot: int
+    t_start: float
+    t_end: float
+    logit: float
+    """Natural-log odds before calibration; higher = generated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A lane looked and has something to say."""
+
+    lane: str
+    logit: float
+    """Of the clip, before calibration; higher = generated."""
+    windows: tuple[WindowScore, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    status: Literal["measured"] = "measured"
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A lane had nothing to look at; the reason reaches the report."""
+
+    lane: str
+    reason: str
+    status: Literal["skipped"] = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A lane should have looked and could not."""
+
+    lane: str
+    reason: str
+    status: Literal["failed"] = "failed"
+
+
+Evidence = Measured | Skipped | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """Where `generated` begins."""
+
+    fpr: float
+    """Share of held-out camera clips at or above the threshold, by design."""
+    threshold: float
+    """On the calibrated score, 0..1."""
+    bucket: str
+    """The quality bucket of camera footage that it was taken from; "pooled" = all of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the evidence says of the clip as a whole."""
+
+    label: Label
+    score: float | None
+    """LR / (1 + LR) at equal priors, 0..1, higher = generated; None when no lane could look."""
+    llr: float | None
+    """log10 likelihood ratio generated : camera, capped at what the calibration set supports."""
+    percentile_among_real: float | None
+    """Share of held-out camera clips that score lower, 0..1."""
+    operating_point: OperatingPoint | None
+    reasons: tuple[str, ...]
+    """Sentences on what decided the label and what weakens it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShotScore:
+    """The score of one shot; None when none of its frames were judged."""
+
+    t_start: float
+    t_end: float
+    score: float | None
+    reason: str | None = None
+    """Why there is no score, e.g. too short."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """Which model judged."""
+
+    name: str
+    version: str
+    sha256: str
+    """Of the model.onnx that ran."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScanError:
+    """Why a file has no verdict."""
+
+    code: str
+    """One of errors.MEDIA_ERROR_CODES, or "internal"."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that a scan of one file found out. Either `error` or `verdict` is set."""
+
+    path: str
+    model: ModelInfo
+    media: Media | None = None
+    sha256: str | None = None
+    bytes: int | None = None
+    verdict: Verdict | None = None
+    shots: tuple[ShotScore, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    recheck_score: float | None = None
+    """Score of the same windows after one H.264 re-encode; None when the check was left out."""
+    error: ScanError | None = None
+    run: dict[str, Any] = field(default_factory=dict)
+    """Facts of this run (seconds per stage, host); never part of the reproducible result."""
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings of all lanes, by time."""
+        found = [f for e in self.evidence if isinstance(e, Measured) for f in e.findings]
+        return tuple(sorted(found, key=lambda f: (f.t_start, f.code)))
