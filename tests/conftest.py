@@ -1,0 +1,43 @@
+"""Fixtures that more than one test file needs; everything else stands beside its test.
+
+* corpus   the folder of labelled clips beside the checkout; the test is skipped where it is absent
+* clip     a small H.264 video with motion, made once a run; read it, never write to it
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """The corpus: `manifest.csv` and `clips/`."""
+    folder = CHECKOUT.parent / "shared" / "corpus"
+    if not (folder / "manifest.csv").is_file():
+        pytest.skip("no ../shared/corpus beside the checkout: its clips may not be published")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two seconds of a textured square that crosses a textured ground, 320x240, 24 fps."""
+    path = tmp_path_factory.mktemp("clip") / "square.mp4"
+    rng = np.random.default_rng(7)
+    ground = rng.integers(60, 120, (240, 320, 3), dtype=np.uint8)
+    square = rng.integers(140, 250, (64, 64, 3), dtype=np.uint8)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for index in range(48):
+            picture = ground.copy()
+            left = 5 * index
+            picture[88:152, left : left + 64] = square
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    return path
