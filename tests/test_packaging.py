@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from unreel.detector.extras import EXTRAS
+
 CHECKOUT = Path(__file__).resolve().parents[1]
 FOLDERS = ("detector", "training", "data")
 PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
@@ -85,3 +87,11 @@ def test_no_tracked_file_names_a_path_of_one_machine() -> None:
     own = Path(__file__).relative_to(CHECKOUT).as_posix()
     texts = [name for name in tracked_files() if name.endswith(suffixes) and name != own]
     assert [name for name in texts if path.search((CHECKOUT / name).read_text())] == []
+
+
+def test_the_extras_that_messages_name_exist() -> None:
+    spelled = {"sklearn": "scikit-learn"}
+    extras = PROJECT["project"]["optional-dependencies"]
+    for extra, modules in EXTRAS.items():
+        listed = {distribution(wanted) for wanted in extras[extra]}
+        assert {distribution(spelled.get(module, module)) for module in modules} == listed
