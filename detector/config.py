@@ -20,6 +20,8 @@ class Limits:
     max_streams: int = 64
     max_total_gigapixels_per_megabyte: float = 40.0
     """Pixels of all frames over file size; camera footage stays under 2, bombs exceed 80."""
+    density_floor_gigapixels: float = 20.0
+    """Below this total the density is not held against a file: black frames cost no bytes."""
     wall_seconds_per_request: float = 25.0
     """One answer of the decoder process (a probe, a window, a shot pass over one minute)."""
     memory_bytes: int = 3 * 1024**3
@@ -50,7 +52,9 @@ class ScanConfig:
     """All settings of one scan."""
 
     limits: Limits = field(default_factory=Limits)
-    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    max_windows: int | None = None
+    """Budget of windows for one file; None = as many as the model was calibrated with. All else
+    about sampling comes with the model."""
     fpr: float = 0.01
     """Share of camera clips that may be called `generated`."""
     recheck: bool = True

@@ -133,6 +133,8 @@ class WindowScore:
     t_end: float
     logit: float
     """Natural-log odds before calibration; higher = generated."""
+    score: float | None = None
+    """Calibrated as if the clip were only this window, 0..1; set by the verdict stage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,8 @@ class Measured:
     """Of the clip, before calibration; higher = generated."""
     windows: tuple[WindowScore, ...] = ()
     findings: tuple[Finding, ...] = ()
+    score: float | None = None
+    """What this lane alone says, calibrated, 0..1; set by the verdict stage."""
     status: Literal["measured"] = "measured"
 
 
@@ -194,6 +198,10 @@ class Verdict:
     operating_point: OperatingPoint | None
     reasons: tuple[str, ...]
     """Sentences on what decided the label and what weakens it."""
+    llr_cap: float | None = None
+    """Largest llr that the calibration set supports, either way."""
+    camera_clips: int | None = None
+    """Held-out camera clips behind percentile and threshold."""
 
 
 @dataclass(frozen=True, slots=True)

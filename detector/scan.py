@@ -1,0 +1,124 @@
+"""The way of one file through the detector; every stage is named on this page.
+
+    open -> shots -> plan -> read -> judge -> re-encode check -> verdict -> report
+
+A file that cannot be used becomes a report with an error. Nothing unreadable is replaced.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from unreel.detector.config import SamplingConfig, ScanConfig
+from unreel.detector.errors import MediaError, UnreelError
+from unreel.detector.lanes.learned import LearnedLane
+from unreel.detector.media import Reader, open_media
+from unreel.detector.model import load_model
+from unreel.detector.records import Report, ScanError
+from unreel.detector.sampling import plan_windows
+from unreel.detector.shots import find_shots
+from unreel.detector.stages import Progress, Stages
+from unreel.detector.verdict import calibrated, decide, score_shots
+
+if TYPE_CHECKING:
+    from unreel.detector.model import Model
+
+
+def scan_video(
+    path: str | os.PathLike[str],
+    *,
+    model: Model | None = None,
+    config: ScanConfig | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Judge one video file.
+
+    Args:
+        path: The file. It is read, never written, and nothing leaves the machine.
+        model: From load_model(); None = the model in the package, loaded anew on each call.
+        config: Limits, share of false alarms, re-encode check; None = the defaults.
+        progress: Told of each step as it begins.
+
+    Returns:
+        A report with either a verdict or an error; it is not raised for a file that is unusable.
+
+    Raises:
+        ModelError: The model folder is missing or broken.
+        UsageError: A setting is one that the model's calibration cannot serve.
+    """
+    config = config or ScanConfig()
+    model = model or load_model(threads=config.threads)
+    stages = Stages(progress)
+    name = os.fsdecode(path)
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    report = _scan(name, model, config, stages)
+    run = {"started": started, "host": platform.node(), "seconds": stages.seconds()}
+    return replace(report, run=run)
+
+
+def _scan(path: str, model: Model, config: ScanConfig, stages: Stages) -> Report:
+    """The report, whatever happens to the file; only errors of the call itself are raised."""
+    try:
+        stages.enter("open", "opening")
+        with open_media(path, config.limits) as reader:
+            return _judge(path, reader, model, config, stages)
+    except MediaError as error:
+        found = ScanError(error.code, error.message)
+    except UnreelError:
+        raise
+    except Exception as error:
+        found = ScanError("internal", f"a defect of unreel, please report it: {error!r}")
+    return Report(path, model.info, error=found)
+
+
+def _judge(path: str, reader: Reader, model: Model, config: ScanConfig, stages: Stages) -> Report:
+    stages.enter("shots", "looking for cuts")
+    shots = find_shots(reader)
+    windows = plan_windows(reader.pts_seconds, shots, _sampling(model, config))
+
+    learned = LearnedLane(model)
+    for number, window in enumerate(windows, start=1):
+        stages.enter("read", f"reading stretch {number} of {len(windows)}")
+        learned.add(reader.read(window))
+
+    stages.enter("judge", "judging")
+    media, calibration = reader.media, model.calibration
+    bucket = calibration.bucket_of(media)
+    evidence = calibrated(learned.finish(), calibration, bucket)
+
+    recheck_logit = None
+    if config.recheck:
+        stages.enter("recheck", "re-encoding and judging again")
+        recheck_logit = learned.recheck(config.recheck_crf)
+
+    shot_scores = score_shots(shots, windows, evidence, calibration, bucket)
+    verdict = decide(
+        evidence,
+        shots=shot_scores,
+        recheck_logit=recheck_logit,
+        calibration=calibration,
+        bucket=bucket,
+        fpr=config.fpr,
+    )
+    return Report(
+        path=path,
+        model=model.info,
+        media=media,
+        sha256=media.sha256,
+        bytes=media.bytes,
+        verdict=verdict,
+        shots=shot_scores,
+        evidence=(evidence,),
+        recheck_score=None if recheck_logit is None else calibration.score(recheck_logit, bucket),
+    )
+
+
+def _sampling(model: Model, config: ScanConfig) -> SamplingConfig:
+    """As the model was trained, but for the budget."""
+    if config.max_windows is None:
+        return model.sampling
+    return replace(model.sampling, max_windows=config.max_windows)

@@ -1,0 +1,295 @@
+"""`unreel scan`: rows to stdout (or --output), all else to stderr, progress only for a person.
+
+Each row is out before the next file is opened, so that an interrupted run keeps what it did.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from unreel.detector.commands import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, EXIT_UNREADABLE
+from unreel.detector.config import ScanConfig
+from unreel.detector.errors import UsageError
+
+if TYPE_CHECKING:
+    from unreel.detector.inputs import Inputs
+    from unreel.detector.records import Report
+
+EXIT_OVER = 1
+DEFAULTS = ScanConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class ScanOptions:
+    """The options of `unreel scan`, as typed."""
+
+    names: tuple[str, ...]
+    as_json: bool
+    with_run: bool
+    model_folder: Path | None
+    fpr: float
+    max_windows: int | None
+    no_recheck: bool
+    threads: int
+    fail_over: float | None
+    time_limit: float
+    memory_limit: int
+    quiet: bool
+    output: Path | None
+
+    def config(self) -> ScanConfig:
+        """The settings of the scan that they ask for."""
+        limits = replace(
+            DEFAULTS.limits,
+            wall_seconds_per_request=self.time_limit,
+            memory_bytes=self.memory_limit * 1024**2,
+            threads=self.threads,
+        )
+        return ScanConfig(
+            limits=limits,
+            max_windows=self.max_windows,
+            fpr=self.fpr,
+            recheck=not self.no_recheck,
+            threads=self.threads,
+        )
+
+
+@click.command()
+@click.argument("names", metavar="INPUT...", nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON for each file.")
+@click.option(
+    "--json-run",
+    "with_run",
+    is_flag=True,
+    help="--json, with the facts of this run (start, host, seconds) added to each line.",
+)
+@click.option(
+    "--model",
+    "model_folder",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Model folder to judge with.  [default: the one in the package]",
+)
+@click.option(
+    "--fpr",
+    type=click.FloatRange(0, 0.5, min_open=True),
+    default=DEFAULTS.fpr,
+    show_default=True,
+    help="Share of camera clips that may be called generated.",
+)
+@click.option(
+    "--windows",
+    "max_windows",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Look at N stretches of a file at most.  [default: as the model was calibrated]",
+)
+@click.option("--no-recheck", is_flag=True, help="Leave out the check by one H.264 re-encode.")
+@click.option(
+    "--threads",
+    type=click.IntRange(min=0),
+    default=DEFAULTS.threads,
+    metavar="N",
+    help="Threads of decoder and model.  [default: one for each core]",
+)
+@click.option(
+    "--fail-over",
+    type=click.FloatRange(0, 1),
+    metavar="P",
+    help="Exit with 1 when a score is P or more.",
+)
+@click.option(
+    "--time-limit",
+    type=click.FloatRange(min=0, min_open=True),
+    default=DEFAULTS.limits.wall_seconds_per_request,
+    show_default=True,
+    metavar="SECONDS",
+    help="Longest wait for one answer of the decoder, which is then stopped.",
+)
+@click.option(
+    "--memory-limit",
+    type=click.IntRange(min=1),
+    default=DEFAULTS.limits.memory_bytes // 1024**2,
+    show_default=True,
+    metavar="MIB",
+    help="Memory (address space) of the decoder.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no notes on stderr.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the results there instead of to stdout.",
+)
+def scan(**options: Any) -> None:
+    """Judge videos: how strongly does the evidence speak for generation, where and when?
+
+    INPUT is a file, a folder (walked for files with a video extension), a quoted pattern like
+    'clips/**/*.mp4', or - for a list of names on stdin, separated by newlines or NUL.
+
+    \b
+    Examples:
+      unreel scan clip.mp4
+      unreel scan --json archive/ > archive.jsonl
+      find . -name '*.mp4' -print0 | unreel scan --json -
+      unreel scan --fail-over 0.95 upload.mp4 || echo "look at it first"
+
+    \b
+    Exit codes:
+      0    everything was looked at, whatever the verdict
+      1    with --fail-over: so it was, and a score is P or more
+      2    the call itself is off
+      3    something could not be read; its row says why (goes before 1)
+      130  interrupted; the rows of the files that were done stand
+    """
+    sys.exit(_run(ScanOptions(**options)))
+
+
+def _run(options: ScanOptions) -> int:
+    """Scan every input, print a row for each, return the exit code."""
+    try:
+        inputs = _inputs(options)
+        with _output(options, inputs) as sink:
+            return _exit_code(_reports(inputs, options, sink), options.fail_over)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader has gone (`| head`): Python must not flush into that pipe again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
+
+
+def _inputs(options: ScanOptions) -> Inputs:
+    """The files to scan; what a folder holds besides is said on stderr."""
+    from unreel.detector.inputs import expand, split_list
+    from unreel.detector.text import printable
+
+    names: list[str] = []
+    for name in options.names:
+        names += split_list(sys.stdin.buffer.read()) if name == "-" else [name]
+    inputs = expand(names)
+    if not options.quiet:
+        for folder, count in inputs.left_out.items():
+            click.echo(
+                f"{printable(folder)}: {count} without a video extension left out; "
+                "name a file to scan it whatever its extension",
+                err=True,
+            )
+    if not inputs.files:
+        raise UsageError("nothing to scan: what was named holds no file with a video extension")
+    return inputs
+
+
+@contextmanager
+def _output(options: ScanOptions, inputs: Inputs) -> Iterator[IO[str]]:
+    """Where the rows go; an output that would overwrite a video is refused."""
+    target = options.output
+    if target is None:
+        yield sys.stdout
+        return
+    from unreel.detector.inputs import VIDEO_EXTENSIONS
+
+    is_input = any(_same_file(target, item.path) for item in inputs.files)
+    if is_input or target.suffix.lower() in VIDEO_EXTENSIONS:
+        raise UsageError(f"--output {target} would overwrite a video: name another file")
+    try:
+        handle = target.open("w", encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise UsageError(f"--output {target} cannot be written: {error.strerror}") from error
+    with handle:
+        yield handle
+
+
+def _same_file(target: Path, name: str) -> bool:
+    try:
+        return target.samefile(name)
+    except OSError:
+        return False
+
+
+def _reports(inputs: Inputs, options: ScanOptions, sink: IO[str]) -> Iterator[Report]:
+    """Scan one file after the other, writing its row at once."""
+    from unreel.detector.model import load_model
+    from unreel.detector.records import Report
+    from unreel.detector.scan import scan_video
+
+    model = load_model(options.model_folder, threads=options.threads)
+    config = options.config()
+    write = _row_writer(options, sink, count=len(inputs.files))
+    line = ProgressLine(len(inputs.files), enabled=not options.quiet and sys.stderr.isatty())
+    for number, item in enumerate(inputs.files, start=1):
+        if item.error is not None:
+            report = Report(item.path, model.info, error=item.error)
+        else:
+            progress = partial(line.show, number, item.path)
+            try:
+                report = scan_video(item.path, model=model, config=config, progress=progress)
+            finally:
+                line.clear()
+        write(report)
+        yield report
+
+
+def _row_writer(options: ScanOptions, sink: IO[str], *, count: int) -> Callable[[Report], None]:
+    """What writes one report: a line of JSON, or text with an empty line between files."""
+    from unreel.detector.jsonout import to_json
+    from unreel.detector.text import to_text
+
+    def write(report: Report) -> None:
+        if options.as_json or options.with_run:
+            sink.write(to_json(report, with_run=options.with_run) + "\n")
+        else:
+            sink.write(to_text(report) + ("\n" if count > 1 else ""))
+        sink.flush()
+
+    return write
+
+
+def _exit_code(reports: Iterator[Report], fail_over: float | None) -> int:
+    """Run through all reports. Unread files count before scores: 1 promises that all was seen."""
+    unread = over = False
+    for report in reports:
+        unread = unread or report.error is not None
+        score = report.verdict.score if report.verdict else None
+        over = over or (fail_over is not None and score is not None and score >= fail_over)
+    if unread:
+        return EXIT_UNREADABLE
+    return EXIT_OVER if over else 0
+
+
+class ProgressLine:
+    """One line on stderr that is written over and over, and is gone when a row is printed.
+
+    Args:
+        total: Number of files.
+        enabled: Whether a person watches; else nothing is ever written.
+    """
+
+    def __init__(self, total: int, *, enabled: bool) -> None:
+        self._total = total
+        self._enabled = enabled
+
+    def show(self, number: int, path: str, step: str) -> None:
+        """Say that file `number` is at `step`."""
+        if self._enabled:
+            from unreel.detector.text import printable
+
+            text = f"{number}/{self._total} {step}: {printable(os.path.basename(path))}"
+            width = shutil.get_terminal_size().columns - 1
+            click.echo(f"\r\x1b[K{text[:width]}", nl=False, err=True)
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._enabled:
+            click.echo("\r\x1b[K", nl=False, err=True)

@@ -1,0 +1,160 @@
+"""From a clip's logit to the words `generated`, `inconclusive` or `no-evidence`, with reasons.
+
+* generated      the score reaches the threshold for the allowed false alarms, and still does after
+                 one re-encode
+* inconclusive   the score is only near it, a re-encode flips it, one shot alone reaches it, or
+                 no lane could look
+* no-evidence    everything else; never "real", for pixels cannot show that
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from unreel.detector.records import (
+    Evidence,
+    Label,
+    Measured,
+    OperatingPoint,
+    Shot,
+    ShotScore,
+    Verdict,
+    Window,
+)
+
+if TYPE_CHECKING:
+    from unreel.detector.calibration import Calibration
+
+BAND_FACTOR = 5.0
+"""Scores that up to this many times the allowed share of camera clips reach are `inconclusive`."""
+
+
+def calibrated(evidence: Evidence, calibration: Calibration, bucket: str) -> Evidence:
+    """The same evidence with scores beside its logits."""
+    if not isinstance(evidence, Measured):
+        return evidence
+    windows = tuple(replace(w, score=calibration.score(w.logit, bucket)) for w in evidence.windows)
+    return replace(evidence, windows=windows, score=calibration.score(evidence.logit, bucket))
+
+
+def score_shots(
+    shots: Sequence[Shot],
+    planned: Sequence[Window],
+    evidence: Evidence,
+    calibration: Calibration,
+    bucket: str,
+) -> tuple[ShotScore, ...]:
+    """Score each shot by the mean logit of its windows.
+
+    Args:
+        shots: All of them, those without a window included.
+        planned: The windows that were to be read.
+        evidence: Of the lane that judges windows.
+        calibration: Turns logits into scores.
+        bucket: Quality bucket of the clip.
+    """
+    windows = evidence.windows if isinstance(evidence, Measured) else ()
+    was_planned = {window.shot for window in planned}
+    scores = []
+    for shot in shots:
+        logits = [w.logit for w in windows if w.shot == shot.index]
+        score = calibration.score(float(np.mean(logits)), bucket) if logits else None
+        reason = None if logits else _why_not_judged(shot.index in was_planned)
+        scores.append(ShotScore(shot.t_start, shot.t_end, score, reason))
+    return tuple(scores)
+
+
+def _why_not_judged(was_planned: bool) -> str:
+    if was_planned:
+        return "too few of its frames could be judged"
+    return "too short, or beyond the budget of windows"
+
+
+def decide(
+    evidence: Evidence,
+    *,
+    shots: Sequence[ShotScore],
+    recheck_logit: float | None,
+    calibration: Calibration,
+    bucket: str,
+    fpr: float,
+) -> Verdict:
+    """The verdict on a clip.
+
+    Args:
+        evidence: Of the lane that makes the score.
+        shots: Scores of the single shots.
+        recheck_logit: The clip's logit after one re-encode; None = the check was left out.
+        calibration: Of the model that made the logits.
+        bucket: Quality bucket of the clip.
+        fpr: Share of camera clips that may be called `generated`.
+    """
+    if not isinstance(evidence, Measured):
+        return Verdict("inconclusive", None, None, None, None, (f"not judged: {evidence.reason}",))
+    point = calibration.operating_point(fpr, bucket)
+    band = calibration.operating_point(min(BAND_FACTOR * fpr, 0.5), bucket)
+    score = calibration.score(evidence.logit, bucket)
+    recheck = None if recheck_logit is None else calibration.score(recheck_logit, bucket)
+    label, reasons = _label(score, recheck, shots, point, band)
+    if point.bucket != bucket:
+        reasons.append(
+            f"the calibration set holds too few camera clips of this quality ({bucket}); "
+            f"threshold and share are those of: {point.bucket}"
+        )
+    return Verdict(
+        label=label,
+        score=score,
+        llr=calibration.llr(evidence.logit, bucket),
+        percentile_among_real=calibration.percentile_among_real(evidence.logit, bucket),
+        operating_point=point,
+        reasons=tuple(reasons),
+        llr_cap=calibration.cap,
+        camera_clips=calibration.real_clips,
+    )
+
+
+def _label(
+    score: float,
+    recheck: float | None,
+    shots: Sequence[ShotScore],
+    point: OperatingPoint,
+    band: OperatingPoint,
+) -> tuple[Label, list[str]]:
+    """The label and the sentences that give its grounds."""
+    limit = f"the threshold of {point.threshold:.2f} for {100 * point.fpr:.3g} % false alarms"
+    after = "" if recheck is None else f" ({score:.2f} before, {recheck:.2f} after)"
+    if score >= point.threshold:
+        if recheck is not None and recheck < point.threshold:
+            return "inconclusive", [f"one re-encode takes the score below {limit}{after}"]
+        held = "" if recheck is None else f", also after one re-encode ({recheck:.2f})"
+        return "generated", [f"the score reaches {limit}{held}"]
+    doubts = []
+    if score >= band.threshold:
+        doubts.append(
+            f"the score is below {limit}, but {100 * band.fpr:.3g} % or fewer of camera clips "
+            "score as high"
+        )
+    if recheck is not None and recheck >= point.threshold:
+        doubts.append(f"one re-encode lifts the score over {limit}{after}")
+    doubts += _single_shots(shots, point)
+    if doubts:
+        return "inconclusive", doubts
+    return "no-evidence", [f"the score stays below {limit}"]
+
+
+def _single_shots(shots: Sequence[ShotScore], point: OperatingPoint) -> list[str]:
+    """A sentence when single shots reach the threshold that the whole clip does not reach."""
+    judged = [s.score for s in shots if s.score is not None]
+    reaching = sum(score >= point.threshold for score in judged)
+    if len(judged) < 2 or not reaching:
+        return []
+    # Each further shot is one more chance for a false alarm.
+    by_chance = 1 - (1 - point.fpr) ** len(judged)
+    return [
+        f"{reaching} of {len(judged)} judged shots alone reach the threshold; about "
+        f"{100 * by_chance:.2g} % of camera videos with so many shots would show one by chance"
+    ]
