@@ -1,0 +1,113 @@
+"""Fetching one file of a model: the only place of the detector that opens a connection.
+
+Only https, redirects included, and only with the SHA-256 that the file must have: a model decides
+verdicts, so whoever swaps one on the way would decide them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from unreel.detector.errors import UsageError
+
+MAX_BYTES = 4 * 1024**3
+CHUNK_BYTES = 1024**2
+TIMEOUT_SECONDS = 60.0
+
+OpenUrl = Callable[[str], IO[bytes]]
+
+
+def pull(url: str, *, sha256: str, folder: Path, open_url: OpenUrl | None = None) -> Path:
+    """Fetch one file into a model folder.
+
+    Args:
+        url: https://.../model.onnx; the last part of it becomes the name.
+        sha256: Hexadecimal hash that the file must have; a file that has it is not fetched again.
+        folder: Made when it does not exist.
+        open_url: Opens the address for reading; None = over the network.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        UsageError: The address or the hash is not usable, nothing answers, or the content is not
+            what the hash says; nothing is left behind then.
+    """
+    name = _file_name(url)
+    wanted = sha256.strip().lower()
+    if not re.fullmatch(r"[0-9a-f]{64}", wanted):
+        raise UsageError(f"--sha256 takes 64 hexadecimal digits, got {sha256!r}")
+    target = folder / name
+    if target.is_file() and _hash_of(target) == wanted:
+        return target
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / f".{name}.part"
+    try:
+        got = _download(url, part, open_url or _over_https)
+        if got != wanted:
+            raise UsageError(f"{url} has SHA-256 {got}, not {wanted}: it was not kept")
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
+    return target
+
+
+def _file_name(url: str) -> str:
+    """The name that an address gives its file; refuses what is not a plain https address."""
+    if "://" not in url:
+        raise UsageError(
+            f"no model is published under the name {url!r} yet: give the https:// address of a "
+            "file, or use a folder in hand with `unreel scan --model DIR`"
+        )
+    parts = urlsplit(url)
+    if parts.scheme != "https" or not parts.hostname:
+        raise UsageError(f"only https:// addresses are fetched, got {url}")
+    name = parts.path.rpartition("/")[2]
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise UsageError(f"the address must end in a plain file name like model.onnx, got {url}")
+    return name
+
+
+def _download(url: str, part: Path, open_url: OpenUrl) -> str:
+    """Write the content to `part`; returns its SHA-256."""
+    digest, size = hashlib.sha256(), 0
+    try:
+        with open_url(url) as source, part.open("wb") as sink:
+            while chunk := source.read(CHUNK_BYTES):
+                size += len(chunk)
+                if size > MAX_BYTES:
+                    raise UsageError(f"{url} is larger than {MAX_BYTES // 1024**3} GiB")
+                digest.update(chunk)
+                sink.write(chunk)
+    except OSError as error:  # URLError and time-outs are OSErrors too
+        raise UsageError(
+            f"{url} could not be fetched ({error}): without a network, copy the file from another "
+            "machine and use `unreel scan --model DIR`"
+        ) from error
+    return digest.hexdigest()
+
+
+def _over_https(url: str) -> IO[bytes]:
+    from urllib.request import HTTPRedirectHandler, build_opener
+
+    class OnlyHttps(HTTPRedirectHandler):
+        def redirect_request(  # type: ignore[no-untyped-def]  # as typeshed has it: all Any
+            self, req, fp, code, msg, headers, newurl
+        ) -> Any:
+            if urlsplit(newurl).scheme != "https":
+                raise UsageError(f"{url} leads on to {newurl}: only https:// is followed")
+            return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+    response: IO[bytes] = build_opener(OnlyHttps).open(url, timeout=TIMEOUT_SECONDS)
+    return response
+
+
+def _hash_of(path: Path) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
