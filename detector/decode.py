@@ -1,0 +1,269 @@
+"""Frames out of files: decord first, PyAV second.
+
+Runs in the decoder process only. decord is fast and exact where it was measured to be exact; for
+everything else (transport streams, damaged files, more than 8 bits, odd time stamps) PyAV seeks
+to the key frame before the window and decodes forward, and each frame is matched by its time.
+Both hand on the same pixels, rotated as displayed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from unreel.detector.demux import FrameIndex, open_container
+from unreel.detector.errors import MediaError
+
+EXACT_IN_DECORD: dict[str, frozenset[str]] = {
+    "mp4": frozenset(("h264", "hevc", "av1", "vp9", "mpeg4", "mjpeg")),
+    "matroska": frozenset(("h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mjpeg")),
+    "avi": frozenset(("h264", "mpeg4", "mjpeg")),
+    "flv": frozenset(("h264",)),
+    "gif": frozenset(("gif",)),
+}
+"""Pairs of container and codec for which decord gave PyAV's pixels at 8 bits."""
+
+_BATCH_BYTES = 256 * 1024**2
+"""Frames that decord may hold at once."""
+
+
+class PyavSource:
+    """PyAV on one open file.
+
+    Args:
+        path: Of the file.
+        container: A key of sniff.LIBAV_FORMATS.
+        stream_index: Which stream.
+        threads: Decoder threads.
+        max_pixels: Frames larger than this are not decoded.
+    """
+
+    name = "pyav"
+    version = av.__version__
+
+    def __init__(
+        self, path: str, container: str, stream_index: int, threads: int, max_pixels: int
+    ) -> None:
+        self._open = (path, container)
+        self._stream_index = stream_index
+        self._threads = threads
+        self._max_pixels = max_pixels
+        self._reopen()
+        self.index: FrameIndex | None = None
+        self.size = (0, 0)
+        """Coded (height, width) of the first frame; others are not handed on."""
+        self.quarter_turns = 0
+        """Counter-clockwise, as numpy.rot90 counts."""
+
+    def _reopen(self) -> None:
+        self._opened = open_container(*self._open)
+        self._stream = self._opened.streams[self._stream_index]
+        context = self._stream.codec_context
+        context.thread_type = "AUTO"
+        context.thread_count = self._threads
+        context.options = {"max_pixels": str(self._max_pixels)}
+
+    def first_frame(self) -> Any:
+        """The first frame that decodes; tells size, pixel format and rotation.
+
+        Raises:
+            MediaError: unreadable when there is none.
+        """
+        for frame in self._decode():
+            self.size = (frame.height, frame.width)
+            self.quarter_turns = round(frame.rotation / 90) % 4
+            return frame
+        raise MediaError(
+            "unreadable",
+            "not one frame could be decoded: the file is damaged, encrypted (DRM) or cut off",
+        )
+
+    def frames(self, wanted: Sequence[int]) -> Iterator[tuple[int, NDArray[np.uint8] | None]]:
+        """Decode some frames at full size.
+
+        Args:
+            wanted: Positions in presentation order, strictly increasing.
+
+        Yields:
+            Position and (H, W, 3) RGB, or None for a frame that is damaged. Frames that could not
+            be decoded at all are left out.
+        """
+        left = set(wanted)
+        for position, frame in self._from(wanted[0]):
+            if position in left:
+                left.discard(position)
+                yield position, self._picture(frame)
+            if not left or position > wanted[-1]:
+                return
+
+    def small_frames(
+        self, wanted: Sequence[int] | None, width: int, height: int
+    ) -> Iterator[tuple[int, NDArray[np.uint8], bool]]:
+        """Decode frames at a small size, unrotated, with a fast filter.
+
+        Args:
+            wanted: Positions (one seek each), or None for all frames.
+            width: Pixels.
+            height: Pixels.
+
+        Yields:
+            Position, (h, w, 3) RGB, damaged or not.
+        """
+        found = self._from(0) if wanted is None else self._singles(wanted)
+        for position, frame in found:
+            small = frame.reformat(
+                width=width, height=height, format="rgb24", interpolation="FAST_BILINEAR"
+            )
+            yield position, small.to_ndarray(), bool(frame.is_corrupt)
+
+    def _singles(self, wanted: Sequence[int]) -> Iterator[tuple[int, Any]]:
+        for target in wanted:
+            for position, frame in self._from(target):
+                if position == target:
+                    yield position, frame
+                if position >= target:
+                    break
+
+    def _picture(self, frame: Any) -> NDArray[np.uint8] | None:
+        if frame.is_corrupt or (frame.height, frame.width) != self.size:
+            return None
+        rgb = frame.to_ndarray(format="rgb24")  # (H, W, 3)
+        return np.ascontiguousarray(np.rot90(rgb, self.quarter_turns))
+
+    def _from(self, first: int) -> Iterator[tuple[int, Any]]:
+        """Decode forward from the last key frame at or before `first`, with positions.
+
+        A seek may land behind its target (open groups of pictures, transport streams); then it is
+        tried again from earlier on, at last from the beginning of the file.
+        """
+        assert self.index is not None
+        key = int(np.flatnonzero(self.index.is_key[: first + 1])[-1])
+        keys = np.flatnonzero(self.index.is_key[: key + 1])
+        for back in (0, 1, 4):
+            start = int(keys[max(0, len(keys) - 1 - back)])
+            found = self._matched(start)
+            for position, frame in found:
+                if position > key:
+                    break  # landed too late, or the key frame itself is lost
+                if position == key:
+                    yield position, frame
+                    yield from found
+                    return
+            if start == 0:
+                break
+        if len(keys) <= 5:
+            yield from self._matched(0)
+        else:
+            yield from self._matched(int(keys[-5]))
+
+    def _matched(self, start: int) -> Iterator[tuple[int, Any]]:
+        """Seek to a key frame and give each decoded frame its position by time."""
+        assert self.index is not None
+        pts = self.index.pts
+        self._seek(int(pts[start]), start == 0)
+        for frame in self._decode():
+            if frame.pts is None:
+                continue
+            position = int(np.searchsorted(pts, frame.pts))
+            if position < len(pts) and pts[position] == frame.pts:
+                yield position, frame
+
+    def _seek(self, time: int, to_start: bool) -> None:
+        if not to_start:
+            with contextlib.suppress(av.FFmpegError):
+                self._opened.seek(time, stream=self._stream, backward=True)
+                return
+        self._opened.close()
+        self._reopen()
+
+    def _decode(self) -> Iterator[Any]:
+        """All frames from here on; damaged packets are passed over."""
+        context = self._stream.codec_context
+        packets = self._opened.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except MemoryError:
+                raise
+            except av.FFmpegError:
+                packet = None
+            try:
+                yield from context.decode(packet if packet is not None and packet.size else None)
+            except MemoryError:
+                raise
+            except (av.FFmpegError, ValueError):
+                pass
+            if packet is None or not packet.size:
+                return
+
+
+class DecordSource:
+    """decord on one file, refused unless it counts and times the frames as the packets do.
+
+    Args:
+        path: Of the file.
+        index: From the packets.
+        threads: Decoder threads.
+
+    Raises:
+        ValueError: Count or time stamps differ, or decord itself refuses.
+    """
+
+    name = "decord"
+
+    def __init__(self, path: str, index: FrameIndex, threads: int) -> None:
+        decord = _import_decord()
+        self.version = _distribution_version(decord)
+        try:
+            self._reader = decord.VideoReader(path, num_threads=threads)
+            count = len(self._reader)
+            if count != len(index.pts):
+                raise ValueError(f"decord counts {count} frames, the packets {len(index.pts)}")
+            times = self._reader.get_frame_timestamp(np.arange(count))[:, 0]
+        except MemoryError:
+            raise
+        except Exception as error:  # decord raises DECORDError, RuntimeError and others
+            raise ValueError(str(error).split("\n")[0]) from error
+        ours = (index.pts - index.pts[0]) * float(index.time_base)
+        if not np.allclose(times - times[0], ours, rtol=0, atol=2e-3):
+            raise ValueError("decord's time stamps differ from the packets'")
+
+    def frames(self, wanted: Sequence[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """Decode some frames at full size.
+
+        Args:
+            wanted: Positions in presentation order, strictly increasing.
+
+        Yields:
+            Position and (H, W, 3) RGB, rotated as displayed.
+        """
+        size, done = 1, 0
+        while done < len(wanted):
+            part = list(wanted[done : done + size])
+            batch = self._reader.get_batch(part).asnumpy()  # (n, H, W, 3)
+            yield from zip(part, batch, strict=True)
+            done += size
+            size = max(1, _BATCH_BYTES // batch[0].nbytes)
+
+
+def _import_decord() -> Any:
+    # decord loads every CUDA library of an installed torch: 800 MB for nothing on a CPU reader.
+    sys.modules.setdefault("nvidia", None)  # type: ignore[arg-type]
+    import decord
+
+    return decord
+
+
+def _distribution_version(decord: Any) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    for name in ("decord2", "decord"):
+        with contextlib.suppress(PackageNotFoundError):
+            return version(name)
+    return str(decord.__version__)

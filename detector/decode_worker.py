@@ -1,0 +1,202 @@
+"""The decoder process: `python -m unreel.detector.decode_worker DESCRIPTOR`.
+
+Video decoders are large C programs that read hostile input. They run here, in a process of their
+own with limits on memory, processor time and file writes, which the parent kills when it takes
+too long. It reads one JSON request a line from stdin and writes messages to stdout:
+
+    8 bytes   length of the JSON header, length of the payload (big-endian, 4 bytes each)
+    header    JSON; `done` is true in the last message of an answer
+    payload   raw bytes (frames, time stamps)
+
+Neither side unpickles anything. Standard output of the libraries goes to /dev/null.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import sys
+import time
+from typing import Any
+
+FRAME = struct.Struct(">II")
+"""Lengths of header and payload."""
+
+CHUNK_FRAMES = 32
+"""Small frames in one message."""
+
+
+def limit_process(memory_bytes: int) -> None:
+    """Bound what this process may take; systems without `resource` rely on the parent's clock."""
+    try:
+        import resource
+    except ImportError:
+        return
+    for name, value in (
+        ("RLIMIT_AS", memory_bytes),
+        ("RLIMIT_FSIZE", 0),
+        ("RLIMIT_CORE", 0),
+        ("RLIMIT_NOFILE", 256),
+    ):
+        _lower(resource, getattr(resource, name), value)
+
+
+def limit_cpu(seconds: float) -> None:
+    """Let this process run for so many more seconds of processor time, then be killed."""
+    try:
+        import resource
+    except ImportError:
+        return
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _lower(resource, resource.RLIMIT_CPU, int(used.ru_utime + used.ru_stime + seconds) + 1, False)
+
+
+def _lower(resource: Any, which: int, value: int, for_good: bool = True) -> None:
+    """Set the soft limit (and the hard one, `for_good`), never above what is in force."""
+    _, hard = resource.getrlimit(which)
+    if hard != resource.RLIM_INFINITY:
+        value = min(value, hard)
+    resource.setrlimit(which, (value, value if for_good else hard))
+
+
+class Worker:
+    """Answers requests about one file.
+
+    Args:
+        descriptor: Of the file, inherited from the parent, already known to be a regular file.
+        out: Descriptor that messages are written to.
+    """
+
+    def __init__(self, descriptor: int, out: int) -> None:
+        self._out = out
+        self._path = f"/proc/self/fd/{descriptor}"
+        self._descriptor = descriptor
+        self._pyav: Any = None
+        self._decord: Any = None
+
+    def answer(self, request: dict[str, Any]) -> None:
+        """Do what is asked and send the messages of the answer."""
+        actions = {"open": self._open, "read": self._read, "small": self._small}
+        started = time.monotonic()
+        limit_cpu(request["seconds"] * (os.cpu_count() or 1))
+        try:
+            actions[request["do"]](request, started)
+        except MemoryError:
+            self._pyav = self._decord = None
+            self._fail("out-of-memory", "memory limit reached")
+        except Exception as error:  # the parent turns it into a MediaError
+            code = getattr(error, "code", "unreadable")
+            self._fail(
+                code if isinstance(code, str) else "unreadable",
+                str(error) or type(error).__name__,
+            )
+
+    def _open(self, request: dict[str, Any], _: float) -> None:
+        from unreel.detector.config import Limits
+        from unreel.detector.probe import probe
+
+        if not os.path.exists(self._path):  # no /proc on this system
+            self._path = request["path"]
+        found = probe(
+            self._path,
+            request["container"],
+            Limits(**request["limits"]),
+            size_bytes=os.fstat(self._descriptor).st_size,
+            use_decord=request["use_decord"],
+        )
+        self._pyav, self._decord = found.pyav, found.decord
+        index = found.index
+        payload = index.pts.astype(">i8").tobytes() + index.is_key.astype("u1").tobytes()
+        self._send({**found.facts, "count": len(index.pts), "done": True}, payload)
+
+    def _read(self, request: dict[str, Any], _: float) -> None:
+        wanted: list[int] = request["frames"]
+        told: list[str] = []
+        sent: set[int] = set()
+        if self._decord is not None and not request["careful"]:
+            try:
+                for position, picture in self._decord.frames(wanted):
+                    self._send_picture(position, picture)
+                    sent.add(position)
+            except MemoryError:
+                raise
+            except Exception as error:
+                self._decord = None
+                reason = str(error).split("\n")[0][:120]
+                told.append(f"decord gave up ({reason}); PyAV went on")
+        left = [p for p in wanted if p not in sent]
+        damaged = 0
+        for position, picture in self._pyav.frames(left) if left else ():
+            if picture is None:
+                damaged += 1
+            else:
+                self._send_picture(position, picture)
+                sent.add(position)
+        decoder = "pyav" if left or self._decord is None else "decord"
+        answer = {"done": True, "damaged": damaged, "decoder": decoder, "warnings": told}
+        self._send(answer)
+
+    def _small(self, request: dict[str, Any], started: float) -> None:
+        import numpy as np
+
+        width, height = request["width"], request["height"]
+        positions: list[int] = []
+        pictures: list[Any] = []
+        damaged: list[int] = []
+        complete = True
+        for position, small, is_damaged in self._pyav.small_frames(
+            request["frames"], width, height
+        ):
+            positions.append(position)
+            pictures.append(small)
+            if is_damaged:
+                damaged.append(position)
+            if len(positions) == CHUNK_FRAMES:
+                self._send({"positions": positions}, np.stack(pictures).data)
+                positions, pictures = [], []
+            if time.monotonic() - started > request["soft_seconds"]:
+                complete = False
+                break
+        if positions:
+            self._send({"positions": positions}, np.stack(pictures).data)
+        self._send({"done": True, "damaged": damaged, "complete": complete})
+
+    def _send_picture(self, position: int, picture: Any) -> None:
+        height, width = picture.shape[:2]
+        self._send({"position": position, "height": height, "width": width}, picture.data)
+
+    def _fail(self, code: str, message: str) -> None:
+        self._send({"done": True, "error": code, "message": message})
+
+    def _send(self, header: dict[str, Any], payload: bytes | memoryview = b"") -> None:
+        text = json.dumps(header).encode()
+        body = memoryview(payload).cast("B") if payload else memoryview(b"")
+        _write(self._out, memoryview(FRAME.pack(len(text), len(body)) + text))
+        _write(self._out, body)
+
+
+def _write(descriptor: int, data: memoryview) -> None:
+    done = 0
+    while done < len(data):
+        done += os.write(descriptor, data[done:])
+
+
+def main() -> None:
+    """Serve until stdin ends."""
+    descriptor, memory_bytes = int(sys.argv[1]), int(sys.argv[2])
+    limit_process(memory_bytes)
+    out = os.dup(1)
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(quiet, 1)
+    os.dup2(quiet, 2)
+    worker = Worker(descriptor, out)
+    for line in sys.stdin:
+        try:
+            worker.answer(json.loads(line))
+        except BrokenPipeError:
+            return
+
+
+if __name__ == "__main__":
+    main()

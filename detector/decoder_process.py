@@ -1,0 +1,200 @@
+"""The parent's end of the decoder process: start it, ask it, kill it when it is late.
+
+The child may crash, hang or eat memory; none of that reaches the caller except as a MediaError.
+What comes back is read with a deadline and its sizes are checked before memory is set aside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from unreel.detector.decode_worker import FRAME
+from unreel.detector.errors import MEDIA_ERROR_CODES, MediaError
+
+_MAX_HEADER_BYTES = 1 << 20
+_PIPE_BYTES = 1 << 20
+_SETPIPE_SZ = 1031
+"""fcntl's F_SETPIPE_SZ on Linux: fewer switches between the two processes."""
+
+
+Place = Callable[[dict[str, Any], int], memoryview]
+"""Header and payload size -> where the payload goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of an answer."""
+
+    header: dict[str, Any]
+    payload: memoryview
+
+
+class DecoderProcess:
+    """A child that decodes one file.
+
+    Args:
+        descriptor: Of the file; stays open in the parent, inherited by the child.
+        memory_bytes: Address space that the child may take.
+    """
+
+    def __init__(self, descriptor: int, memory_bytes: int) -> None:
+        self._child = subprocess.Popen(
+            # -P: a numpy.py in the current folder is not imported.
+            [
+                sys.executable, "-P", "-m", "unreel.detector.decode_worker",
+                str(descriptor), str(memory_bytes),
+            ],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            pass_fds=(descriptor,),
+            start_new_session=True,
+            env=_environment(),
+        )
+        assert self._child.stdout is not None
+        self._out = self._child.stdout.fileno()
+        os.set_blocking(self._out, False)
+        with contextlib.suppress(ImportError, OSError):
+            import fcntl
+
+            fcntl.fcntl(self._out, _SETPIPE_SZ, _PIPE_BYTES)
+        self._ready = selectors.DefaultSelector()
+        self._ready.register(self._out, selectors.EVENT_READ)
+        self._busy = False
+
+    @property
+    def alive(self) -> bool:
+        """Can be asked."""
+        return self._child.returncode is None and not self._busy
+
+    def send(self, request: dict[str, Any], deadline: float) -> None:
+        """Ask for something; `messages` gives the answer.
+
+        Args:
+            request: JSON types; `seconds` is added.
+            deadline: On the clock of time.monotonic.
+
+        Raises:
+            MediaError: decoder-crash.
+        """
+        assert not self._busy and self._child.stdin is not None
+        self._busy = True
+        seconds = max(1.0, deadline - time.monotonic())
+        try:
+            self._child.stdin.write(json.dumps({**request, "seconds": seconds}).encode() + b"\n")
+        except OSError:
+            raise self._died() from None
+
+    def messages(self, deadline: float, place: Place | None = None) -> Iterator[Message]:
+        """The messages of the answer, the last one (`done`) included.
+
+        Args:
+            deadline: On the clock of time.monotonic.
+            place: Gives the memory that a payload of so many bytes goes to; by default new memory.
+
+        Raises:
+            MediaError: timeout, decoder-crash, or what the child reports.
+        """
+        while True:
+            message = self._receive(deadline, place)
+            if message.header.get("done"):
+                self._busy = False
+                _raise_reported(message.header)
+                yield message
+                return
+            yield message
+
+    def close(self) -> None:
+        """Kill the child, which has nothing to tidy up."""
+        if self._child.returncode is None:
+            self._child.kill()
+        self._child.wait()
+        self._ready.close()
+        for pipe in (self._child.stdin, self._child.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+    def _receive(self, deadline: float, place: Place | None) -> Message:
+        start = memoryview(bytearray(FRAME.size))
+        self._fill(start, deadline)
+        header_bytes, payload_bytes = FRAME.unpack(start)
+        if header_bytes > _MAX_HEADER_BYTES:
+            raise self._died()
+        text = memoryview(bytearray(header_bytes))
+        self._fill(text, deadline)
+        header = json.loads(bytes(text))
+        if payload_bytes == 0:
+            return Message(header, memoryview(b""))
+        payload = place(header, payload_bytes) if place else memoryview(bytearray(payload_bytes))
+        self._fill(payload, deadline)
+        return Message(header, payload)
+
+    def _fill(self, target: memoryview, deadline: float) -> None:
+        done = 0
+        while done < len(target):
+            try:
+                got = os.readv(self._out, [target[done:]])
+            except BlockingIOError:
+                self._wait(deadline)
+                continue
+            if got == 0:
+                raise self._died()
+            done += got
+
+    def _wait(self, deadline: float) -> None:
+        left = deadline - time.monotonic()
+        if left <= 0 or not self._ready.select(left):
+            self._child.kill()
+            self._child.wait()
+            raise MediaError(
+                "timeout",
+                "decoding took longer than the limit allows and was stopped; cut out the part in "
+                "question, or scale the video down: ffmpeg -i FILE -vf scale=1280:-2 smaller.mp4",
+            )
+
+    def _died(self) -> MediaError:
+        """The child is gone: find out how."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._child.wait(timeout=1.0)
+        if self._child.returncode is None:
+            self._child.kill()
+            self._child.wait()
+        code = self._child.returncode
+        how = f"signal {-code}" if code < 0 else f"exit status {code}"
+        return MediaError(
+            "decoder-crash",
+            f"the decoder process died ({how}) on this file; nothing else was harmed. Re-encoding "
+            "may help: ffmpeg -i FILE out.mp4",
+        )
+
+
+def _raise_reported(header: dict[str, Any]) -> None:
+    """Turn an error that the child reports into a MediaError."""
+    code = header.get("error")
+    if code is None:
+        return
+    message = str(header.get("message", ""))[:500]
+    if code == "out-of-memory":
+        message = (
+            "decoding wanted more memory than the limit allows; scale the video down first: "
+            "ffmpeg -i FILE -vf scale=1280:-2 smaller.mp4"
+        )
+    raise MediaError(code if code in MEDIA_ERROR_CODES else "unreadable", message)
+
+
+def _environment() -> dict[str, str]:
+    """The parent's environment without proxies; the same packages are found as in the parent."""
+    kept = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
+    kept["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
+    return kept

@@ -1,0 +1,253 @@
+"""What a container holds: one video stream, the time of each frame, where key frames stand.
+
+Runs in the decoder process only. No frame is decoded before the limits have been checked here:
+a file of 805 kB can promise a thousand frames of 8192x8192.
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+import numpy as np
+from av.stream import Discard, Disposition
+from numpy.typing import NDArray
+
+from unreel.detector.config import Limits
+from unreel.detector.errors import MediaError
+from unreel.detector.sniff import LIBAV_FORMATS
+
+HDR_TRANSFERS = (16, 18)
+"""PQ and HLG, as ITU-T H.273 numbers them."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameIndex:
+    """When each presentable frame is shown."""
+
+    pts: NDArray[np.int64]
+    """(F,) presentation times in units of time_base, strictly ascending."""
+    is_key: NDArray[np.bool_]
+    """(F,) decoding can start here."""
+    time_base: Fraction
+    """Seconds of one unit."""
+    last_duration: int
+    """How long the last frame is shown, in units of time_base; 0 = not said."""
+    warnings: tuple[str, ...]
+
+
+def open_container(path: str, container: str) -> Any:
+    """Open with the one demuxer that fits, local files only."""
+    name = LIBAV_FORMATS[container]
+    options = {"format_whitelist": name, "protocol_whitelist": "file"}
+    try:
+        return av.open(
+            path, format=name.split(",")[0], options=options, metadata_errors="replace"
+        )
+    except MemoryError:
+        raise
+    except (av.FFmpegError, ValueError, OSError) as error:
+        raise MediaError(
+            "unreadable",
+            f"this begins like {container}, but its header or index cannot be read "
+            f"({_short(error)}): recording cut off, download incomplete, or damaged. A recovery "
+            "tool such as untrunc may bring it back",
+        ) from error
+
+
+def pick_stream(opened: Any, limits: Limits) -> tuple[Any, tuple[str, ...]]:
+    """The video stream to judge; cover pictures are none.
+
+    Returns:
+        The stream, and warnings.
+
+    Raises:
+        MediaError: too-large, no-video-stream, unsupported-codec.
+    """
+    count = len(opened.streams)
+    if count > limits.max_streams:
+        raise MediaError("too-large", f"{count} streams; at most {limits.max_streams} are allowed")
+    moving = [
+        s for s in opened.streams.video if not s.disposition & Disposition.attached_pic
+    ]
+    if not moving:
+        kinds = sorted({s.type for s in opened.streams}) or ["nothing"]
+        raise MediaError(
+            "no-video-stream", f"no moving picture in it, only {', '.join(kinds)}; a video is needed"
+        )
+    usable = [s for s in moving if s.codec_context is not None]
+    if not usable:
+        raise MediaError(
+            "unsupported-codec",
+            f"no decoder for this video codec (tag {moving[0].codec_tag!r}); convert it first: "
+            "ffmpeg -i FILE -c:v ffv1 out.mkv",
+        )
+    # The largest picture is the film; the first of equals.
+    stream = max(usable, key=lambda s: (s.codec_context.width * s.codec_context.height, -s.index))
+    for other in opened.streams:
+        if other is not stream:
+            other.discard = Discard.all
+    extra = len(moving) - 1
+    told = (f"{extra} further video stream(s) in the file were not looked at",) if extra else ()
+    return stream, told
+
+
+def check_promises(opened: Any, stream: Any, size_bytes: int, limits: Limits) -> None:
+    """Hold what the header promises against the limits, before a packet is read.
+
+    Raises:
+        MediaError: too-large, unreadable.
+    """
+    width, height = stream.codec_context.width, stream.codec_context.height
+    if width * height > limits.max_frame_pixels:
+        raise MediaError(
+            "too-large",
+            f"frames of {width}x{height} pixels; at most {limits.max_frame_pixels} pixels are "
+            "allowed: scale the video down first",
+        )
+    seconds = 0.0
+    if opened.duration is not None:
+        seconds = opened.duration / av.time_base
+    if stream.duration is not None and stream.time_base is not None:
+        seconds = max(seconds, float(stream.duration * stream.time_base))
+    if seconds > limits.max_duration_seconds:
+        raise MediaError(
+            "too-large",
+            f"{seconds:.0f} s long; at most {limits.max_duration_seconds:.0f} s are allowed: cut "
+            "out the part in question",
+        )
+    check_pixels(width * height, stream.frames or 0, size_bytes, limits)
+
+
+def check_pixels(pixels: int, frames: int, size_bytes: int, limits: Limits) -> None:
+    """Refuse more frames, or more pixels for each byte, than footage has.
+
+    Args:
+        pixels: Of one frame.
+        frames: Promised or counted.
+        size_bytes: Of the file.
+        limits: What is allowed.
+
+    Raises:
+        MediaError: too-large.
+    """
+    if frames > limits.max_frames:
+        raise MediaError(
+            "too-large", f"{frames} frames; at most {limits.max_frames} are allowed: cut it first"
+        )
+    total = pixels * frames / 1e9
+    density = total / (size_bytes / 1e6)
+    if total > limits.density_floor_gigapixels and (
+        density > limits.max_total_gigapixels_per_megabyte
+    ):
+        raise MediaError(
+            "too-large",
+            f"{frames} frames with {total:.0f} gigapixels in {size_bytes} bytes: {density:.0f} "
+            f"gigapixels per megabyte, at most {limits.max_total_gigapixels_per_megabyte:.0f} are "
+            "allowed (a decompression bomb looks like this): re-encode or cut it first",
+        )
+
+
+def index_frames(opened: Any, stream: Any, size_bytes: int, limits: Limits) -> FrameIndex:
+    """Read all packets of the stream, decoding none.
+
+    Raises:
+        MediaError: unreadable, too-large.
+    """
+    pts, keys, seen, last_duration, told = _read_packets(opened, stream, limits)
+    if len(pts) == 0:
+        raise MediaError("unreadable", "a video stream is announced, but it holds no frame")
+    shown, is_key = _presentation_order(pts, keys)
+    context = stream.codec_context
+    check_pixels(context.width * context.height, len(shown), size_bytes, limits)
+    base = stream.time_base or Fraction(1, 25)
+    warnings = told + _broken_promises(opened, stream, seen, shown, base)
+    return FrameIndex(shown, is_key, base, last_duration, warnings)
+
+
+def _read_packets(
+    opened: Any, stream: Any, limits: Limits
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], int, int, tuple[str, ...]]:
+    """Times and key flags in the order of the file, packets seen, last duration, warnings."""
+    times, keys = array("q"), array("b")
+    step = _nominal_step(stream)
+    seen, duration = 0, 0
+    told: tuple[str, ...] = ()
+    try:
+        for packet in opened.demux(stream):
+            if not packet.size:
+                continue
+            seen += 1
+            if packet.is_discard:  # hidden by an edit list
+                continue
+            time = packet.pts if packet.pts is not None else packet.dts
+            if time is None:
+                time = times[-1] + step if times else 0
+            times.append(time)
+            keys.append(packet.is_keyframe)
+            duration = packet.duration or duration
+            if len(times) > limits.max_frames:
+                check_pixels(0, len(times), 1, limits)
+    except MemoryError:
+        raise
+    except (av.FFmpegError, ValueError) as error:
+        told = (f"the file breaks off after {len(times)} frames ({_short(error)})",)
+    return np.array(times, np.int64), np.array(keys, np.bool_), seen, duration, told
+
+
+def _presentation_order(
+    pts: NDArray[np.int64], keys: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Sort by time, one entry for each time, nothing before the first key frame."""
+    if keys.any():
+        first = int(np.argmax(keys))
+        pts, keys = pts[first:], keys[first:]
+        shown = pts >= pts[0]  # pictures before the first key frame refer to what is not there
+        pts, keys = pts[shown], keys[shown]
+    order = np.lexsort((~keys, pts))
+    pts, keys = pts[order], keys[order]
+    fresh = np.r_[True, np.diff(pts) > 0]
+    pts, keys = pts[fresh], keys[fresh]
+    keys[0] = True
+    return pts, keys
+
+
+def _nominal_step(stream: Any) -> int:
+    rate, base = stream.average_rate, stream.time_base
+    return max(1, round(1 / (rate * base))) if rate and base else 1
+
+
+def _broken_promises(
+    opened: Any, stream: Any, packets: int, shown: NDArray[np.int64], base: Fraction
+) -> tuple[str, ...]:
+    """The header says how much there should be; a truncated file holds less."""
+    promised = stream.frames or 0
+    if promised - packets > 0.02 * promised:
+        share = packets / promised
+        return (
+            f"the file is incomplete: {packets} of {promised} frames are there ({share:.0%})",
+        )
+    seconds = float((shown[-1] - shown[0]) * base)
+    announced = opened.duration / av.time_base if opened.duration else 0.0
+    if not promised and announced > seconds + max(1.0, 0.1 * announced):
+        return (
+            f"the file is incomplete or its video ends early: {seconds:.2f} of {announced:.2f} s "
+            f"are there ({seconds / announced:.0%})",
+        )
+    return ()
+
+
+def bit_depth_of(stream: Any) -> int:
+    """Bits of one luma sample as coded; 8 where nothing is said."""
+    video_format = stream.codec_context.format
+    if video_format is None or not video_format.components:
+        return 8
+    return int(max(c.bits for c in video_format.components[:1]) or 8)
+
+
+def _short(error: BaseException) -> str:
+    """The reason without path and code."""
+    return str(getattr(error, "strerror", None) or error).split("\n")[0][:120]
