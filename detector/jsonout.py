@@ -10,7 +10,7 @@ import base64
 import json
 import os
 from dataclasses import asdict
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from unreel.detector.records import Evidence, Finding, Measured, Media, Report, Verdict
@@ -23,7 +23,7 @@ DECIMALS = 4
 
 def schema() -> dict[str, Any]:
     """The JSON schema that every line meets."""
-    text = files("unreel.detector").joinpath("report.schema.json").read_text(encoding="utf-8")
+    text = Path(__file__).with_name("report.schema.json").read_text(encoding="utf-8")
     loaded: dict[str, Any] = json.loads(text)
     return loaded
 

@@ -7,6 +7,7 @@ A file that cannot be used becomes a report with an error. Nothing unreadable is
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 from dataclasses import replace
@@ -21,6 +22,7 @@ from unreel.detector.model import load_model
 from unreel.detector.records import Report, ScanError
 from unreel.detector.sampling import plan_windows
 from unreel.detector.shots import find_shots
+from unreel.detector.sniff import open_regular
 from unreel.detector.stages import Progress, Stages
 from unreel.detector.verdict import calibrated, decide, score_shots
 
@@ -72,7 +74,17 @@ def _scan(path: str, model: Model, config: ScanConfig, stages: Stages) -> Report
         raise
     except Exception as error:
         found = ScanError("internal", f"a defect of unreel, please report it: {error!r}")
-    return Report(path, model.info, error=found)
+    sha256, size = _fingerprint(path)
+    return Report(path, model.info, sha256=sha256, bytes=size, error=found)
+
+
+def _fingerprint(path: str) -> tuple[str | None, int | None]:
+    """SHA-256 and bytes of a file without verdict, so that the row still says which file it was."""
+    try:
+        with open(open_regular(path), "rb") as handle:
+            return hashlib.file_digest(handle, "sha256").hexdigest(), handle.tell()
+    except (MediaError, OSError):
+        return None, None
 
 
 def _judge(path: str, reader: Reader, model: Model, config: ScanConfig, stages: Stages) -> Report:
