@@ -21,8 +21,7 @@ FPS = 30
 def pan(width: int, height: int, frames: int) -> Iterator[NDArray[np.uint8]]:
     """Frames (H, W, 3) RGB of the pan; the wall changes half-way."""
     rng = np.random.default_rng(0)
-    small = rng.integers(0, 255, (2, height // 6, width // 4, 3), dtype=np.uint8)
-    walls = [cv2.resize(wall, (width + 256, height + 64), interpolation=3) for wall in small]
+    walls = [_wall(rng, width + 256, height + 64) for _ in range(2)]
     block = rng.integers(0, 255, (height // 6, height // 6, 3), dtype=np.uint8)
     for index in range(frames):
         wall = walls[index * 2 // frames]
@@ -32,6 +31,15 @@ def pan(width: int, height: int, frames: int) -> Iterator[NDArray[np.uint8]]:
         x = 4 * index % (width - block.shape[1])
         picture[height // 2 : height // 2 + block.shape[0], x : x + block.shape[1]] = block
         yield picture
+
+
+def _wall(rng: np.random.Generator, width: int, height: int) -> NDArray[np.uint8]:
+    """Large patches of colour under a fine grain: (H, W, 3)."""
+    wall = np.zeros((height, width, 3), np.float32)
+    for cell, share in ((160, 0.7), (6, 0.3)):
+        noise = rng.random((height // cell + 2, width // cell + 2, 3), dtype=np.float32)
+        wall += 255 * share * cv2.resize(noise, (width, height), interpolation=cv2.INTER_LINEAR)
+    return wall.clip(0, 255).astype(np.uint8)
 
 
 def clip(path: Path, *, width: int, height: int, seconds: int, **options: str) -> Path:

@@ -163,7 +163,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     print(f"videos are kept in {folder}", file=sys.stderr)
     clip = footage.clip(folder / "720p-5s.mp4", width=1280, height=720, seconds=5)
-    dense = {"crf": "42", "preset": "veryfast"}
+    dense = {"crf": "32", "preset": "veryfast"}
     size = {"width": 1920, "height": 1080}
     short = footage.clip(folder / "1080p-2min.mp4", **size, seconds=120, **dense)
     long = footage.repeated(folder / "1080p-2h.mp4", short, times=60)
