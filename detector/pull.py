@@ -10,9 +10,11 @@ import hashlib
 import os
 import re
 from collections.abc import Callable
+from http.client import HTTPMessage
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from unreel.detector.errors import UsageError
 
@@ -94,18 +96,24 @@ def _download(url: str, part: Path, open_url: OpenUrl) -> str:
 
 
 def _over_https(url: str) -> IO[bytes]:
-    from urllib.request import HTTPRedirectHandler, build_opener
-
-    class OnlyHttps(HTTPRedirectHandler):
-        def redirect_request(  # type: ignore[no-untyped-def]  # as typeshed has it: all Any
-            self, req, fp, code, msg, headers, newurl
-        ) -> Any:
-            if urlsplit(newurl).scheme != "https":
-                raise UsageError(f"{url} leads on to {newurl}: only https:// is followed")
-            return super().redirect_request(req, fp, code, msg, headers, newurl)
-
     response: IO[bytes] = build_opener(OnlyHttps).open(url, timeout=TIMEOUT_SECONDS)
     return response
+
+
+class OnlyHttps(HTTPRedirectHandler):
+    """Follows redirects only to https."""
+
+    def redirect_request(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> Request | None:
+        """The request that follows a redirect.
+
+        Raises:
+            UsageError: It leads anywhere but to https.
+        """
+        if urlsplit(newurl).scheme != "https":
+            raise UsageError(f"{req.full_url} leads on to {newurl}: only https:// is followed")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def _hash_of(path: Path) -> str:

@@ -19,9 +19,9 @@ from unreel.detector.errors import MediaError, UnreelError
 from unreel.detector.lanes.learned import LearnedLane
 from unreel.detector.media import Reader, open_media
 from unreel.detector.model import load_model
-from unreel.detector.records import Report, ScanError
+from unreel.detector.records import Measured, Report, Sample, ScanError, Window
 from unreel.detector.sampling import plan_windows
-from unreel.detector.shots import find_shots
+from unreel.detector.shots import FULL_PASS_SECONDS, find_shots, split_at_cut
 from unreel.detector.sniff import open_regular
 from unreel.detector.stages import Progress, Stages
 from unreel.detector.verdict import calibrated, decide, score_shots
@@ -95,7 +95,9 @@ def _judge(path: str, reader: Reader, model: Model, config: ScanConfig, stages: 
     learned = LearnedLane(model)
     for number, window in enumerate(windows, start=1):
         stages.enter("read", f"reading stretch {number} of {len(windows)}")
-        learned.add(reader.read(window))
+        sample = _read(reader, window)
+        if sample is not None:
+            learned.add(sample)
 
     stages.enter("judge", "judging")
     media, calibration = reader.media, model.calibration
@@ -103,7 +105,7 @@ def _judge(path: str, reader: Reader, model: Model, config: ScanConfig, stages: 
     evidence = calibrated(learned.finish(), calibration, bucket)
 
     recheck_logit = None
-    if config.recheck:
+    if config.recheck and isinstance(evidence, Measured):
         stages.enter("recheck", "re-encoding and judging again")
         recheck_logit = learned.recheck(config.recheck_crf)
 
@@ -127,6 +129,24 @@ def _judge(path: str, reader: Reader, model: Model, config: ScanConfig, stages: 
         evidence=(evidence,),
         recheck_score=None if recheck_logit is None else calibration.score(recheck_logit, bucket),
     )
+
+
+def _read(reader: Reader, window: Window) -> Sample | None:
+    """The frames of a window, up to a cut inside it; None when all of them are damaged.
+
+    Raises:
+        MediaError: The decoder is gone: no other window can be read either.
+    """
+    try:
+        sample = reader.read(window)
+    except MediaError as error:
+        if error.code != "unreadable":
+            raise
+        reader.warnings.append(error.message)
+        return None
+    if reader.media.duration_seconds > FULL_PASS_SECONDS:
+        return split_at_cut(sample)  # of long videos only the cuts between key frames are known
+    return sample
 
 
 def _sampling(model: Model, config: ScanConfig) -> SamplingConfig:
