@@ -9,6 +9,7 @@ Both hand on the same pixels, rotated as displayed.
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -55,6 +56,10 @@ class PyavSource:
         self._threads = threads
         self._max_pixels = max_pixels
         self._reopen()
+        codec = self._stream.codec_context.codec.canonical_name
+        # AVI stores no presentation times: the demuxer numbers B-frames in the order of the file.
+        # The decoder puts them right, so frames are counted from the key frame before.
+        self._in_file_order = container == "avi" and codec in ("h264", "hevc")
         self.index: FrameIndex | None = None
         self.size = (0, 0)
         """Coded (height, width) of the first frame; others are not handed on."""
@@ -139,53 +144,62 @@ class PyavSource:
     def _from(self, first: int) -> Iterator[tuple[int, Any]]:
         """Decode forward from the last key frame at or before `first`, with positions.
 
-        A seek may land behind its target (open groups of pictures, transport streams); then it is
-        tried again from earlier on, at last from the beginning of the file.
+        A seek may land behind its target (transport streams, odd indices); then it is tried again
+        from earlier on, at last from the beginning of the file.
         """
         assert self.index is not None
-        key = int(np.flatnonzero(self.index.is_key[: first + 1])[-1])
-        keys = np.flatnonzero(self.index.is_key[: key + 1])
+        key_times = self.index.key_times
+        last = int(np.searchsorted(key_times, self.index.pts[first], side="right")) - 1
+        from_time = int(key_times[max(0, last)])
         for back in (0, 1, 4):
-            start = int(keys[max(0, len(keys) - 1 - back)])
-            found = self._matched(start)
-            for position, frame in found:
-                if position > key:
-                    break  # landed too late, or the key frame itself is lost
-                if position == key:
-                    yield position, frame
+            if last - back <= 0:
+                break
+            if self._seek(int(key_times[last - back])):
+                found = self._matched(from_time, from_time)
+                if (begin := next(found, None)) is not None:
+                    yield begin
                     yield from found
                     return
-            if start == 0:
-                break
-        if len(keys) <= 5:
-            yield from self._matched(0)
-        else:
-            yield from self._matched(int(keys[-5]))
+        self._opened.close()
+        self._reopen()
+        yield from self._matched(from_time)
 
-    def _matched(self, start: int) -> Iterator[tuple[int, Any]]:
-        """Seek to a key frame and give each decoded frame its position by time."""
+    def _matched(self, from_time: int, not_after: float = math.inf) -> Iterator[tuple[int, Any]]:
+        """Give each frame decoded from here on its position, by its time."""
         assert self.index is not None
         pts = self.index.pts
-        self._seek(int(pts[start]), start == 0)
-        for frame in self._decode():
-            if frame.pts is None:
+        counted = -1
+        for frame in self._decode(not_after):
+            if self._in_file_order and counted >= 0 and not frame.key_frame:
+                counted += 1
+                if counted < len(pts):
+                    yield counted, frame
+                continue
+            if frame.pts is None or frame.pts < from_time:
                 continue
             position = int(np.searchsorted(pts, frame.pts))
             if position < len(pts) and pts[position] == frame.pts:
+                counted = position
                 yield position, frame
 
-    def _seek(self, time: int, to_start: bool) -> None:
-        if not to_start:
-            with contextlib.suppress(av.FFmpegError):
-                self._opened.seek(time, stream=self._stream, backward=True)
-                return
-        self._opened.close()
-        self._reopen()
+    def _seek(self, time: int) -> bool:
+        try:
+            self._opened.seek(time, stream=self._stream, backward=True)
+        except MemoryError:
+            raise
+        except av.FFmpegError:
+            return False
+        return True
 
-    def _decode(self) -> Iterator[Any]:
-        """All frames from here on; damaged packets are passed over."""
+    def _decode(self, not_after: float = math.inf) -> Iterator[Any]:
+        """All frames from here on; damaged packets are passed over.
+
+        Args:
+            not_after: End at once unless a key frame up to this time comes before later packets.
+        """
         context = self._stream.codec_context
         packets = self._opened.demux(self._stream)
+        has_begun = not_after == math.inf
         while True:
             try:
                 packet = next(packets, None)
@@ -193,6 +207,10 @@ class PyavSource:
                 raise
             except av.FFmpegError:
                 packet = None
+            if not has_begun and packet is not None and packet.pts is not None:
+                if packet.pts > not_after:
+                    return
+                has_begun = packet.is_keyframe
             try:
                 yield from context.decode(packet if packet is not None and packet.size else None)
             except MemoryError:
@@ -218,6 +236,8 @@ class DecordSource:
     name = "decord"
 
     def __init__(self, path: str, index: FrameIndex, threads: int) -> None:
+        if index.open_groups:
+            raise ValueError("open groups of pictures: decord seeks past them")
         decord = _import_decord()
         self.version = _distribution_version(decord)
         try:

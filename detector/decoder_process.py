@@ -50,8 +50,12 @@ class DecoderProcess:
         self._child = subprocess.Popen(
             # -P: a numpy.py in the current folder is not imported.
             [
-                sys.executable, "-P", "-m", "unreel.detector.decode_worker",
-                str(descriptor), str(memory_bytes),
+                sys.executable,
+                "-P",
+                "-m",
+                "unreel.detector.decode_worker",
+                str(descriptor),
+                str(memory_bytes),
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -32,6 +32,10 @@ class FrameIndex:
     """(F,) presentation times in units of time_base, strictly ascending."""
     is_key: NDArray[np.bool_]
     """(F,) decoding can start here."""
+    key_times: NDArray[np.int64]
+    """(K,) pts of all packets where decoding can start, ascending, hidden ones included."""
+    open_groups: bool
+    """Some pictures are stored after a key frame but shown before it."""
     time_base: Fraction
     """Seconds of one unit."""
     last_duration: int
@@ -44,9 +48,7 @@ def open_container(path: str, container: str) -> Any:
     name = LIBAV_FORMATS[container]
     options = {"format_whitelist": name, "protocol_whitelist": "file"}
     try:
-        return av.open(
-            path, format=name.split(",")[0], options=options, metadata_errors="replace"
-        )
+        return av.open(path, format=name.split(",")[0], options=options, metadata_errors="replace")
     except MemoryError:
         raise
     except (av.FFmpegError, ValueError, OSError) as error:
@@ -70,13 +72,12 @@ def pick_stream(opened: Any, limits: Limits) -> tuple[Any, tuple[str, ...]]:
     count = len(opened.streams)
     if count > limits.max_streams:
         raise MediaError("too-large", f"{count} streams; at most {limits.max_streams} are allowed")
-    moving = [
-        s for s in opened.streams.video if not s.disposition & Disposition.attached_pic
-    ]
+    moving = [s for s in opened.streams.video if not s.disposition & Disposition.attached_pic]
     if not moving:
         kinds = sorted({s.type for s in opened.streams}) or ["nothing"]
         raise MediaError(
-            "no-video-stream", f"no moving picture in it, only {', '.join(kinds)}; a video is needed"
+            "no-video-stream",
+            f"no moving picture in it, only {', '.join(kinds)}; a file with video is needed",
         )
     usable = [s for s in moving if s.codec_context is not None]
     if not usable:
@@ -157,37 +158,52 @@ def index_frames(opened: Any, stream: Any, size_bytes: int, limits: Limits) -> F
     Raises:
         MediaError: unreadable, too-large.
     """
-    pts, keys, seen, last_duration, told = _read_packets(opened, stream, limits)
-    if len(pts) == 0:
+    packets = _read_packets(opened, stream, limits)
+    if packets.hidden.all():
         raise MediaError("unreadable", "a video stream is announced, but it holds no frame")
-    shown, is_key = _presentation_order(pts, keys)
+    shown, is_key, key_times = _presentation_order(packets)
     context = stream.codec_context
     check_pixels(context.width * context.height, len(shown), size_bytes, limits)
     base = stream.time_base or Fraction(1, 25)
-    warnings = told + _broken_promises(opened, stream, seen, shown, base)
-    return FrameIndex(shown, is_key, base, last_duration, warnings)
+    seen = len(packets.pts)
+    return FrameIndex(
+        pts=shown,
+        is_key=is_key,
+        key_times=key_times,
+        open_groups=_has_open_groups(packets),
+        time_base=base,
+        last_duration=packets.last_duration,
+        warnings=packets.told or _broken_promises(opened, stream, seen, shown, base),
+    )
 
 
-def _read_packets(
-    opened: Any, stream: Any, limits: Limits
-) -> tuple[NDArray[np.int64], NDArray[np.bool_], int, int, tuple[str, ...]]:
-    """Times and key flags in the order of the file, packets seen, last duration, warnings."""
-    times, keys = array("q"), array("b")
+@dataclass(frozen=True, slots=True)
+class _Packets:
+    """One entry for each packet, in the order of the file."""
+
+    pts: NDArray[np.int64]
+    keys: NDArray[np.bool_]
+    hidden: NDArray[np.bool_]
+    """By an edit list: decoded, not shown."""
+    last_duration: int
+    told: tuple[str, ...]
+
+
+def _read_packets(opened: Any, stream: Any, limits: Limits) -> _Packets:
+    times, keys, hidden = array("q"), array("b"), array("b")
     step = _nominal_step(stream)
-    seen, duration = 0, 0
+    duration = 0
     told: tuple[str, ...] = ()
     try:
         for packet in opened.demux(stream):
             if not packet.size:
-                continue
-            seen += 1
-            if packet.is_discard:  # hidden by an edit list
                 continue
             time = packet.pts if packet.pts is not None else packet.dts
             if time is None:
                 time = times[-1] + step if times else 0
             times.append(time)
             keys.append(packet.is_keyframe)
+            hidden.append(packet.is_discard)
             duration = packet.duration or duration
             if len(times) > limits.max_frames:
                 check_pixels(0, len(times), 1, limits)
@@ -195,24 +211,44 @@ def _read_packets(
         raise
     except (av.FFmpegError, ValueError) as error:
         told = (f"the file breaks off after {len(times)} frames ({_short(error)})",)
-    return np.array(times, np.int64), np.array(keys, np.bool_), seen, duration, told
+    flags = (np.array(keys, np.bool_), np.array(hidden, np.bool_))
+    return _Packets(np.array(times, np.int64), *flags, duration, told)
 
 
 def _presentation_order(
-    pts: NDArray[np.int64], keys: NDArray[np.bool_]
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Sort by time, one entry for each time, nothing before the first key frame."""
+    packets: _Packets,
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]:
+    """Sort by time, one entry for each time, nothing before the first key frame.
+
+    Returns:
+        Times (F,) and key flags (F,) of what is shown, times (K,) of all key frames.
+    """
+    pts, keys, shown = packets.pts, packets.keys, ~packets.hidden
+    key_times = np.unique(pts[keys])
     if keys.any():
+        # Pictures stored or shown before the first key frame refer to what is not there.
         first = int(np.argmax(keys))
-        pts, keys = pts[first:], keys[first:]
-        shown = pts >= pts[0]  # pictures before the first key frame refer to what is not there
-        pts, keys = pts[shown], keys[shown]
+        decodable = shown & (np.arange(len(pts)) >= first) & (pts >= pts[first])
+        shown = decodable if decodable.any() else shown
+    pts, keys = pts[shown], keys[shown]
     order = np.lexsort((~keys, pts))
     pts, keys = pts[order], keys[order]
     fresh = np.r_[True, np.diff(pts) > 0]
     pts, keys = pts[fresh], keys[fresh]
     keys[0] = True
-    return pts, keys
+    if len(key_times) == 0 or key_times[0] > pts[0]:
+        key_times = np.r_[pts[:1], key_times]
+    return pts, keys, key_times
+
+
+def _has_open_groups(packets: _Packets) -> bool:
+    """Whether a picture that follows a key frame in the file is shown before it."""
+    starts = np.flatnonzero(packets.keys)
+    if len(starts) == 0:
+        return True
+    group = np.cumsum(packets.keys) - 1
+    inside = group >= 0
+    return bool((packets.pts[inside] < packets.pts[starts][group[inside]]).any())
 
 
 def _nominal_step(stream: Any) -> int:
@@ -227,9 +263,7 @@ def _broken_promises(
     promised = stream.frames or 0
     if promised - packets > 0.02 * promised:
         share = packets / promised
-        return (
-            f"the file is incomplete: {packets} of {promised} frames are there ({share:.0%})",
-        )
+        return (f"the file is incomplete: {packets} of {promised} frames are there ({share:.0%})",)
     seconds = float((shown[-1] - shown[0]) * base)
     announced = opened.duration / av.time_base if opened.duration else 0.0
     if not promised and announced > seconds + max(1.0, 0.1 * announced):

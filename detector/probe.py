@@ -30,9 +30,7 @@ class Probe:
     """What the parent needs for a Media record; JSON types only."""
 
 
-def probe(
-    path: str, container: str, limits: Limits, size_bytes: int, use_decord: bool
-) -> Probe:
+def probe(path: str, container: str, limits: Limits, size_bytes: int, use_decord: bool) -> Probe:
     """Open, check, index, decode one frame.
 
     Args:
@@ -57,7 +55,8 @@ def probe(
     frame = pyav.first_frame()
     codec = context.codec.canonical_name
     decord, why_not = None, ""
-    exact = codec in EXACT_IN_DECORD.get(container, ()) and depth == 8
+    even = frame.width % 2 == 0 and frame.height % 2 == 0  # odd chroma is scaled differently
+    exact = codec in EXACT_IN_DECORD.get(container, ()) and depth == 8 and even
     if use_decord and exact and len(opened.streams.video) == 1:
         try:
             decord = DecordSource(path, index, threads)
