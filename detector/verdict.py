@@ -125,25 +125,24 @@ def _label(
     band: OperatingPoint,
 ) -> tuple[Label, list[str]]:
     """The label and the sentences that give its grounds."""
-    limit = f"the threshold of {point.threshold:.2f} for {100 * point.fpr:.3g} % false alarms"
     after = "" if recheck is None else f" ({score:.2f} before, {recheck:.2f} after)"
     if score >= point.threshold:
         if recheck is not None and recheck < point.threshold:
-            return "inconclusive", [f"one re-encode takes the score below {limit}{after}"]
+            return "inconclusive", [f"one re-encode takes the score below the threshold{after}"]
         held = "" if recheck is None else f", also after one re-encode ({recheck:.2f})"
-        return "generated", [f"the score reaches {limit}{held}"]
+        return "generated", [f"the score reaches the threshold{held}"]
     doubts = []
     if score >= band.threshold:
         doubts.append(
-            f"the score is below {limit}, but {100 * band.fpr:.3g} % or fewer of camera clips "
-            "score as high"
+            f"the score is below the threshold, but only {100 * band.fpr:.3g} % of camera clips "
+            f"reach {band.threshold:.2f}"
         )
     if recheck is not None and recheck >= point.threshold:
-        doubts.append(f"one re-encode lifts the score over {limit}{after}")
+        doubts.append(f"one re-encode lifts the score over the threshold{after}")
     doubts += _single_shots(shots, point)
     if doubts:
         return "inconclusive", doubts
-    return "no-evidence", [f"the score stays below {limit}"]
+    return "no-evidence", ["the score stays below the threshold"]
 
 
 def _single_shots(shots: Sequence[ShotScore], point: OperatingPoint) -> list[str]:
