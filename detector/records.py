@@ -201,7 +201,7 @@ class Verdict:
     llr_cap: float | None = None
     """Largest llr that the calibration set supports, either way."""
     camera_clips: int | None = None
-    """Held-out camera clips behind percentile and threshold."""
+    """Distinct held-out camera clips that the model was calibrated on, of all qualities."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,24 +7,21 @@ A file that cannot be used becomes a report with an error. Nothing unreadable is
 
 from __future__ import annotations
 
-import hashlib
 import os
-import platform
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from unreel.detector.config import SamplingConfig, ScanConfig
-from unreel.detector.errors import MediaError, UnreelError
+from unreel.detector.config import ScanConfig
+from unreel.detector.errors import MediaError
+from unreel.detector.identity import fingerprint
 from unreel.detector.lanes.learned import LearnedLane
 from unreel.detector.media import Reader, open_media
 from unreel.detector.model import load_model
 from unreel.detector.records import Measured, Report, Sample, ScanError, Window
 from unreel.detector.sampling import plan_windows
 from unreel.detector.shots import FULL_PASS_SECONDS, find_shots, split_at_cut
-from unreel.detector.sniff import open_regular
 from unreel.detector.stages import Progress, Stages
-from unreel.detector.verdict import calibrated, decide, score_shots
+from unreel.detector.verdict import POOLED, calibrated, decide, score_shots
 
 if TYPE_CHECKING:
     from unreel.detector.model import Model
@@ -54,43 +51,31 @@ def scan_video(
     """
     config = config or ScanConfig()
     model = model or load_model(threads=config.threads)
+    model.calibration.operating_point(config.fpr, POOLED)  # raises what no file can change
     stages = Stages(progress)
-    name = os.fsdecode(path)
-    started = datetime.now(UTC).isoformat(timespec="seconds")
-    report = _scan(name, model, config, stages)
-    run = {"started": started, "host": platform.node(), "seconds": stages.seconds()}
-    return replace(report, run=run)
+    report = _scan(os.fsdecode(path), model, config, stages)
+    return replace(report, run=stages.facts())
 
 
 def _scan(path: str, model: Model, config: ScanConfig, stages: Stages) -> Report:
-    """The report, whatever happens to the file; only errors of the call itself are raised."""
+    """The report, whatever happens to the file."""
     try:
         stages.enter("open", "opening")
         with open_media(path, config.limits) as reader:
             return _judge(path, reader, model, config, stages)
     except MediaError as error:
         found = ScanError(error.code, error.message)
-    except UnreelError:
-        raise
     except Exception as error:
         found = ScanError("internal", f"a defect of unreel, please report it: {error!r}")
-    sha256, size = _fingerprint(path)
+    sha256, size = fingerprint(path)
     return Report(path, model.info, sha256=sha256, bytes=size, error=found)
-
-
-def _fingerprint(path: str) -> tuple[str | None, int | None]:
-    """SHA-256 and bytes of a file without verdict, so that the row still says which file it was."""
-    try:
-        with open(open_regular(path), "rb") as handle:
-            return hashlib.file_digest(handle, "sha256").hexdigest(), handle.tell()
-    except (MediaError, OSError):
-        return None, None
 
 
 def _judge(path: str, reader: Reader, model: Model, config: ScanConfig, stages: Stages) -> Report:
     stages.enter("shots", "looking for cuts")
     shots = find_shots(reader)
-    windows = plan_windows(reader.pts_seconds, shots, _sampling(model, config))
+    sampling = replace(model.sampling, max_windows=config.max_windows or model.sampling.max_windows)
+    windows = plan_windows(reader.pts_seconds, shots, sampling)
 
     learned = LearnedLane(model)
     for number, window in enumerate(windows, start=1):
@@ -147,10 +132,3 @@ def _read(reader: Reader, window: Window) -> Sample | None:
     if reader.media.duration_seconds > FULL_PASS_SECONDS:
         return split_at_cut(sample)  # of long videos only the cuts between key frames are known
     return sample
-
-
-def _sampling(model: Model, config: ScanConfig) -> SamplingConfig:
-    """As the model was trained, but for the budget."""
-    if config.max_windows is None:
-        return model.sampling
-    return replace(model.sampling, max_windows=config.max_windows)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import platform
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
 
 Progress = Callable[[str], None]
 """Takes a few words on what begins now; whoever calls the library may leave it out."""
@@ -18,6 +21,7 @@ class Stages:
 
     def __init__(self, progress: Progress | None = None) -> None:
         self._progress = progress
+        self._started = datetime.now(UTC)
         self._seconds: dict[str, float] = {}
         self._current: str | None = None
         self._since = 0.0
@@ -37,8 +41,12 @@ class Stages:
         if self._progress is not None and words:
             self._progress(words)
 
-    def seconds(self) -> dict[str, float]:
-        """Seconds of each stage up to now."""
+    def facts(self) -> dict[str, Any]:
+        """When it began (UTC), where, and the seconds of each stage up to now."""
         if self._current is not None:
             self.enter(self._current, "")
-        return dict(self._seconds)
+        return {
+            "started": self._started.isoformat(timespec="seconds"),
+            "host": platform.node(),
+            "seconds": dict(self._seconds),
+        }

@@ -61,7 +61,9 @@ def to_text(report: Report) -> str:
         lines += _verdict(report.verdict) + _when(report, report.verdict)
     lines += _shots(report.shots)
     lines += _evidence(report)
-    lines += _row("Model", f"{report.model.name} {report.model.version}")
+    clips = report.verdict.camera_clips if report.verdict else None
+    basis = f", calibrated on {clips} held-out camera clips" if clips else ""
+    lines += _row("Model", f"{report.model.name} {report.model.version}{basis}")
     lines += _row("File", f"sha256 {report.sha256}")
     for warning in report.media.warnings if report.media else ():
         lines += _row("Note", printable(warning))
@@ -148,8 +150,8 @@ def rarity_in_words(verdict: Verdict) -> str:
         return ""
     whose = "camera clips" if point.bucket == "pooled" else "camera clips of this quality"
     share = 1 - percentile
-    if share * (verdict.camera_clips or math.inf) < 0.5:
-        often = f"none of {verdict.camera_clips} {whose} scores as high"
+    if share <= 0:
+        often = f"none of the {whose} scores as high"
     elif share > 0.1:
         often = f"{100 * share:.0f} % of {whose} score as high"
     else:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from unreel.detector.errors import UsageError
 from unreel.detector.records import (
     Evidence,
     Label,
@@ -29,6 +30,7 @@ from unreel.detector.records import (
 if TYPE_CHECKING:
     from unreel.detector.calibration import Calibration
 
+POOLED = "pooled"
 BAND_FACTOR = 5.0
 """Scores that up to this many times the allowed share of camera clips reach are `inconclusive`."""
 
@@ -95,26 +97,34 @@ def decide(
     """
     if not isinstance(evidence, Measured):
         return Verdict("inconclusive", None, None, None, None, (f"not judged: {evidence.reason}",))
-    point = calibration.operating_point(fpr, bucket)
-    band = calibration.operating_point(min(BAND_FACTOR * fpr, 0.5), bucket)
+    point = _operating_point(calibration, fpr, bucket)
+    band = calibration.operating_point(min(BAND_FACTOR * fpr, 0.5), point.bucket)
     score = calibration.score(evidence.logit, bucket)
     recheck = None if recheck_logit is None else calibration.score(recheck_logit, bucket)
     label, reasons = _label(score, recheck, shots, point, band)
     if point.bucket != bucket:
         reasons.append(
-            f"the calibration set holds too few camera clips of this quality ({bucket}); "
-            f"threshold and share are those of: {point.bucket}"
+            f"the calibration set holds too few camera clips of this quality ({bucket}) for "
+            "this share of false alarms: threshold and share are those of all camera clips"
         )
     return Verdict(
         label=label,
         score=score,
         llr=calibration.llr(evidence.logit, bucket),
-        percentile_among_real=calibration.percentile_among_real(evidence.logit, bucket),
+        percentile_among_real=calibration.percentile_among_real(evidence.logit, point.bucket),
         operating_point=point,
         reasons=tuple(reasons),
         llr_cap=calibration.cap,
         camera_clips=calibration.real_clips,
     )
+
+
+def _operating_point(calibration: Calibration, fpr: float, bucket: str) -> OperatingPoint:
+    """That of the clip's quality, or of all camera clips where those are too few for `fpr`."""
+    try:
+        return calibration.operating_point(fpr, bucket)
+    except UsageError:
+        return calibration.operating_point(fpr, POOLED)
 
 
 def _label(

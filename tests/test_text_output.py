@@ -82,7 +82,7 @@ def test_the_whole_page() -> None:
         "            0.91\n"
         "            the score reaches the threshold\n"
         "When        whole clip; strongest 0.8-2.1 s (0.98)\n"
-        "Model       small 0.1.0\n"
+        "Model       small 0.1.0, calibrated on 289 held-out camera clips\n"
         f"File        sha256 {'ab' * 32}\n"
     )
 
@@ -115,7 +115,7 @@ def test_the_likelihood_ratio_in_words(llr: float, cap: float | None, words: str
         (1 - 1 / 140, "720", "1 in 140 camera clips of this quality scores as high"),
         (1 - 1 / 140, "pooled", "1 in 140 camera clips scores as high"),
         (0.39, "720", "61 % of camera clips of this quality score as high"),
-        (1.0, "720", "none of 289 camera clips of this quality scores as high"),
+        (1.0, "720", "none of the camera clips of this quality scores as high"),
         (0.0, "720", "100 % of camera clips of this quality score as high"),
     ],
 )

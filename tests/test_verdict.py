@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unreel.detector.errors import UsageError
 from unreel.detector.records import (
     Failed,
     Measured,
@@ -29,7 +30,6 @@ class LogisticCalibration:
 
     real_clips: int = 289
     cap: float = 2.0
-    used_bucket: str = "pooled"
 
     def score(self, logit: float, bucket: str) -> float:
         return 1 / (1 + math.exp(-logit))
@@ -41,8 +41,10 @@ class LogisticCalibration:
         return self.score(logit, bucket)
 
     def operating_point(self, fpr: float, bucket: str) -> OperatingPoint:
+        if bucket == "rare" and fpr < 0.02:
+            raise UsageError("too few clips of this quality")
         threshold = {0.01: 0.9, 0.05: 0.7, 0.02: 0.8, 0.1: 0.6}[round(fpr, 4)]
-        return OperatingPoint(fpr, threshold, self.used_bucket)
+        return OperatingPoint(fpr, threshold, "rare" if bucket == "rare" else "pooled")
 
 
 def logit(score: float) -> float:
@@ -102,17 +104,19 @@ def test_several_shots_are_several_chances_for_a_false_alarm() -> None:
     assert "4.9 %" in reason  # 1 - 0.99^5
 
 
-def test_the_fall_back_to_another_bucket_is_said() -> None:
+@pytest.mark.parametrize("bucket", ["rare", "unknown"])
+def test_the_fall_back_to_all_camera_clips_is_said(bucket: str) -> None:
     verdict = decide(
         Measured("learned", 0.0),
         shots=(),
         recheck_logit=None,
         calibration=LogisticCalibration(),
-        bucket="720p-low-rate",
+        bucket=bucket,
         fpr=0.01,
     )
-    assert "720p-low-rate" in verdict.reasons[-1]
-    assert "pooled" in verdict.reasons[-1]
+    assert verdict.operating_point == OperatingPoint(0.01, 0.9, "pooled")
+    assert f"({bucket})" in verdict.reasons[-1]
+    assert "those of all camera clips" in verdict.reasons[-1]
 
 
 @pytest.mark.parametrize("evidence", [Skipped("learned", "too short"), Failed("learned", "broke")])

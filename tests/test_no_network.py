@@ -1,0 +1,81 @@
+"""Nothing leaves the machine: a scan runs where the kernel kills whoever asks for the network.
+
+The filter is inherited by every child process and sees native code too, so that the decoder and
+the model runtime are held to it, not only Python's socket module.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOCKET_SYSCALL = {"x86_64": 41, "aarch64": 198}.get(platform.machine())
+
+WITHOUT_NETWORK = """
+import ctypes, os, struct, sys
+
+ALLOW, KILL_PROCESS = 0x7FFF0000, 0x80000000
+LOAD, JUMP_IF_EQUAL, RETURN = 0x20, 0x15, 0x06
+NUMBER, FIRST_ARGUMENT = 0, 16  # offsets in struct seccomp_data
+AF_INET, AF_INET6, AF_NETLINK, AF_PACKET = 2, 10, 16, 17
+rules = [
+    (LOAD, 0, 0, NUMBER),
+    (JUMP_IF_EQUAL, 0, 5, int(sys.argv[1])),
+    (LOAD, 0, 0, FIRST_ARGUMENT),
+    (JUMP_IF_EQUAL, 4, 0, AF_INET),
+    (JUMP_IF_EQUAL, 3, 0, AF_INET6),
+    (JUMP_IF_EQUAL, 2, 0, AF_NETLINK),
+    (JUMP_IF_EQUAL, 1, 0, AF_PACKET),
+    (RETURN, 0, 0, ALLOW),
+    (RETURN, 0, 0, KILL_PROCESS),
+]
+code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *rule) for rule in rules))
+program = struct.pack("HxxxxxxP", len(rules), ctypes.addressof(code))
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, program, 0, 0):
+    sys.exit("no seccomp here: " + os.strerror(ctypes.get_errno()))
+os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+"""
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or SOCKET_SYSCALL is None,
+    reason="only the Linux kernel can be asked to refuse sockets (x86_64 and aarch64 known)",
+)
+
+
+def without_network(*arguments: str) -> subprocess.CompletedProcess[str]:
+    launcher = [sys.executable, "-c", WITHOUT_NETWORK, str(SOCKET_SYSCALL)]
+    return subprocess.run([*launcher, *arguments], capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("family", ["AF_INET", "AF_INET6"])
+def test_the_filter_bites_also_in_a_child(family: str) -> None:
+    ask = f"import socket; socket.socket(socket.{family})"
+    assert without_network("-c", ask).returncode == -signal.SIGSYS
+    child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {ask!r}], check=True)"
+    assert (
+        f"died with <Signals.SIGSYS: {int(signal.SIGSYS)}>" in without_network("-c", child).stderr
+    )
+
+
+def test_scan_asks_for_no_network(clip: Path) -> None:
+    done = without_network("-m", "unreel.detector.cli", "scan", "--json", str(clip))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    row = json.loads(done.stdout)
+    assert row["status"] == "ok"
+    assert row["verdict"]["score"] is not None
+
+
+def test_a_playlist_is_not_followed(tmp_path: Path) -> None:
+    trap = tmp_path / "clip.mp4"
+    trap.write_text("#EXTM3U\n#EXTINF:10,\nhttp://127.0.0.1:9/segment.ts\n#EXT-X-ENDLIST\n")
+    done = without_network("-m", "unreel.detector.cli", "scan", "--json", str(trap))
+    assert done.returncode == 3, done.stderr
+    assert json.loads(done.stdout)["error"]["code"] == "playlist"
