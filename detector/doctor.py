@@ -74,13 +74,19 @@ def examine() -> list[Check]:
         Check("unreel", "ok", version("unreel")),
         Check("python", "ok", f"{platform.python_version()} at {sys.executable}"),
         Check("platform", "ok", platform.platform()),
-        Check("cores", "ok", f"{len(os.sched_getaffinity(0))} usable of {os.cpu_count()}"),
+        Check("threads", "ok", f"{_usable_cores()} cores: as many threads unless --threads says"),
         *(_package(name) for name in PACKAGES),
         _guarded("decoder libraries", _decoder_libraries),
         *(_extra(name) for name in EXTRAS),
         _guarded("model", _model),
         _guarded("self-test", _self_test),
     ]
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):  # Linux; elsewhere a process has all cores
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _package(name: str) -> Check:

@@ -11,6 +11,7 @@ import os
 import textwrap
 
 from unreel.detector.records import Measured, Media, Report, ShotScore, Verdict, WindowScore
+from unreel.detector.verdict import in_digits
 
 WIDTH = 100
 INDENT = 12
@@ -113,7 +114,7 @@ def _duration(seconds: float) -> str:
 def _verdict(verdict: Verdict) -> list[str]:
     if verdict.score is None or verdict.llr is None:
         return _row("Verdict", f"{verdict.label}: {printable('; '.join(verdict.reasons))}")
-    label = f"{verdict.label} (score {verdict.score:.2f})"
+    label = f"{verdict.label} (score {in_digits(verdict.score)})"
     says = f"{label}: this evidence is {likelihood_in_words(verdict)}"
     lines = _row("Verdict", says)
     if verdict.label == "no-evidence":
@@ -156,7 +157,9 @@ def rarity_in_words(verdict: Verdict) -> str:
         often = f"{100 * share:.0f} % of {whose} score as high"
     else:
         often = f"1 in {1 / share:.0f} {whose} scores as high"
-    return f"{often}; threshold for {100 * point.fpr:.3g} % false alarms: {point.threshold:.2f}"
+    return (
+        f"{often}; threshold for {100 * point.fpr:.3g} % false alarms: {in_digits(point.threshold)}"
+    )
 
 
 def _when(report: Report, verdict: Verdict) -> list[str]:
@@ -170,7 +173,9 @@ def _when(report: Report, verdict: Verdict) -> list[str]:
     where = f"{len(reaching)} of {len(windows)} stretches looked at reach the threshold"
     if len(reaching) == len(windows):
         where = "whole clip"
-    span = f"strongest {_span(strongest.t_start, strongest.t_end)} ({strongest.score or 0:.2f})"
+    span = f"strongest {_span(strongest.t_start, strongest.t_end)}"
+    if strongest.score is not None:
+        span += f" ({in_digits(strongest.score)})"
     return _row("When", span if len(windows) == 1 else f"{where}; {span}")
 
 
@@ -191,7 +196,7 @@ def _shots(shots: tuple[ShotScore, ...]) -> list[str]:
     lines: list[str] = []
     for index in shown:
         shot = shots[index]
-        says = f"{shot.score:.2f}" if shot.score is not None else f"not judged: {shot.reason}"
+        says = f"not judged: {shot.reason}" if shot.score is None else in_digits(shot.score)
         name = "Shots" if not lines else ""
         lines.append(f"{name:<{INDENT}}{index + 1:>3}   {_span(shot.t_start, shot.t_end)}   {says}")
     if len(shots) > len(shown):

@@ -119,6 +119,13 @@ def decide(
     )
 
 
+def in_digits(score: float) -> str:
+    """A score for a person: two decimals, but never 1.00 or 0.00, for no score is a certainty."""
+    if 0.01 <= score <= 0.99:
+        return f"{score:.2f}"
+    return f"{min(max(score, 0.0001), 0.9999):.4f}"
+
+
 def _operating_point(calibration: Calibration, fpr: float, bucket: str) -> OperatingPoint:
     """That of the clip's quality, or of all camera clips where those are too few for `fpr`."""
     try:
@@ -135,17 +142,17 @@ def _label(
     band: OperatingPoint,
 ) -> tuple[Label, list[str]]:
     """The label and the sentences that give its grounds."""
-    after = "" if recheck is None else f" ({score:.2f} before, {recheck:.2f} after)"
+    after = "" if recheck is None else f" ({in_digits(score)} before, {in_digits(recheck)} after)"
     if score >= point.threshold:
         if recheck is not None and recheck < point.threshold:
             return "inconclusive", [f"one re-encode takes the score below the threshold{after}"]
-        held = "" if recheck is None else f", also after one re-encode ({recheck:.2f})"
+        held = "" if recheck is None else f", also after one re-encode ({in_digits(recheck)})"
         return "generated", [f"the score reaches the threshold{held}"]
     doubts = []
     if score >= band.threshold:
         doubts.append(
             f"the score is below the threshold, but only {100 * band.fpr:.3g} % of camera clips "
-            f"reach {band.threshold:.2f}"
+            f"reach {in_digits(band.threshold)}"
         )
     if recheck is not None and recheck >= point.threshold:
         doubts.append(f"one re-encode lifts the score over the threshold{after}")

@@ -21,7 +21,7 @@ from unreel.detector.records import (
     Window,
     WindowScore,
 )
-from unreel.detector.verdict import calibrated, decide, score_shots
+from unreel.detector.verdict import calibrated, decide, in_digits, score_shots
 
 
 @dataclass(frozen=True)
@@ -176,3 +176,19 @@ def test_calibrated_evidence_has_scores_beside_its_logits() -> None:
     assert (scored.score, scored.windows[0].score) == (0.5, 0.5)
     skipped = Skipped("learned", "no")
     assert calibrated(skipped, LogisticCalibration(), "pooled") is skipped
+
+
+@pytest.mark.parametrize(
+    ("score", "shown"),
+    [
+        (0.5, "0.50"),
+        (0.99, "0.99"),
+        (0.9951, "0.9951"),
+        (1 - 1e-12, "0.9999"),
+        (0.01, "0.01"),
+        (0.0042, "0.0042"),
+        (0.0, "0.0001"),
+    ],
+)
+def test_no_score_is_shown_as_a_certainty(score: float, shown: str) -> None:
+    assert in_digits(score) == shown
