@@ -119,5 +119,7 @@ def check_hashes(clips: Sequence[Clip]) -> list[str]:
             with clip.path.open("rb") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
             if found != clip.sha256:
-                problems.append(f"{clip.path}: sha256 {found[:12]}..., listed {clip.sha256[:12]}...")
+                problems.append(
+                    f"{clip.path}: sha256 {found[:12]}..., listed {clip.sha256[:12]}..."
+                )
     return problems

@@ -41,6 +41,7 @@ def group_folds(clips: Sequence[Clip], folds: int = 5, seed: int = 0) -> list[in
 
     for group in sorted(members, key=order):
         own = {c: sum(clips[i].is_positive == c for i in members[group]) for c in (False, True)}
+
         # Load of a fold after taking the group: its larger class share. Small groups of one class
         # thus fill up the folds that lack that class.
         def load(fold: int, own: dict[bool, int] = own) -> tuple[float, float]:

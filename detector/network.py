@@ -1,0 +1,99 @@
+"""The spatio-temporal classifier: a timm backbone on each frame, a head over time on top.
+
+    frames (N, T, 3, H, W) -> backbone -> map (N*T, C, h, w) -> pooled (N, T, C) -> head -> logits
+
+The frame logit is linear in the pooled map, so the same weights applied at each place give a map
+of logits whose mean is the frame logit (class activation maps, Zhou et al. 2016): a heat map
+without a second network. The head over time adds what no single frame shows: how much, and how
+unevenly, the embedding moves from frame to frame, and which frames deserve attention.
+
+Imports torch when called, and is called by training, export and `--device cuda` only.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class TemporalHead(nn.Module):
+    """Attention over frames and statistics of their differences; adds to the mean frame logit.
+
+    Args:
+        channels: Width of the frame embedding.
+        width: Width inside the head.
+        dropout: Share of embedding values dropped in training.
+    """
+
+    def __init__(self, channels: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.project = nn.Sequential(
+            nn.Dropout(dropout), nn.Linear(channels, width), nn.LayerNorm(width)
+        )
+        self.attention = nn.Sequential(nn.Linear(width, width // 4), nn.Tanh())
+        self.query = nn.Linear(width // 4, 1)
+        self.judge = nn.Sequential(
+            nn.Linear(3 * width, width), nn.GELU(), nn.Dropout(dropout), nn.Linear(width, 1)
+        )
+        # Starts at zero: the clip logit begins as the mean over frames and learns to leave it.
+        last = self.judge[-1]
+        assert isinstance(last, nn.Linear)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """(N, T, C) frame embeddings, T >= 2, to (N,) logits."""
+        z = self.project(embedding)  # (N, T, D)
+        weight = self.query(self.attention(z)).softmax(dim=1)  # (N, T, 1)
+        attended = (weight * z).sum(dim=1)  # (N, D)
+        step = (z[:, 1:] - z[:, :-1]).abs()  # (N, T-1, D)
+        typical = step.mean(dim=1)
+        uneven = (step - typical[:, None]).abs().mean(dim=1)
+        return self.judge(torch.cat([attended, typical, uneven], dim=1)).squeeze(1)
+
+
+class SpatioTemporalClassifier(nn.Module):
+    """Logits of generated against camera footage for a window of frames.
+
+    Args:
+        backbone: Any name that `timm.create_model` knows.
+        head_width: Width of the head over time.
+        dropout: In the head, and on the pooled map before the frame logit.
+        pretrained: Let timm fetch weights; the default backbone gets its own by `training`.
+    """
+
+    def __init__(
+        self,
+        backbone: str = "tf_efficientnet_lite0",
+        *,
+        head_width: int = 192,
+        dropout: float = 0.3,
+        pretrained: bool = False,
+    ) -> None:
+        super().__init__()
+        import timm
+
+        self.backbone: Any = timm.create_model(backbone, pretrained=pretrained, num_classes=0)
+        channels = int(self.backbone.num_features)
+        self.dropout = nn.Dropout(dropout)
+        self.frame = nn.Linear(channels, 1)
+        self.head = TemporalHead(channels, head_width, dropout)
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Judge windows.
+
+        Args:
+            frames: (N, T, 3, H, W) normalised; H and W multiples of 32, T >= 2.
+
+        Returns:
+            clip_logit (N,), frame_logits (N, T), patch_logits (N, T, h, w).
+        """
+        n, t = frames.shape[:2]
+        maps = self.backbone.forward_features(frames.flatten(0, 1))  # (N*T, C, h, w)
+        pooled = maps.mean(dim=(2, 3)).unflatten(0, (n, t))  # (N, T, C)
+        frame_logits = self.frame(self.dropout(pooled)).squeeze(-1)  # (N, T)
+        patches = nn.functional.conv2d(maps, self.frame.weight[:, :, None, None], self.frame.bias)
+        clip_logit = frame_logits.mean(dim=1) + self.head(pooled)
+        return clip_logit, frame_logits, patches.squeeze(1).unflatten(0, (n, t))

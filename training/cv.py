@@ -1,0 +1,112 @@
+"""Cross-validation by group: train the folds, keep what each says of clips it never saw.
+
+A run folder:
+
+    run.json            manifest hash, recipe, fold of each clip
+    fold0 .. foldN/     weights.safetensors  log.jsonl  scores-<condition>.json  DONE
+    final/              the same for the model trained on all groups
+    model/              the model folder that ships
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unreel.data.manifest import Clip
+from unreel.data.splits import check_no_leak, group_folds
+from unreel.detector.config import SamplingConfig
+from unreel.detector.errors import UsageError
+from unreel.training.cache import FrameCache
+from unreel.training.predict import clip_logits, judge_of_network
+from unreel.training.recipe import Recipe, recipe_of
+from unreel.training.train import train_split
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run folder and what it was made from."""
+
+    folder: Path
+    recipe: Recipe
+    fold_of: dict[str, int]
+    """Fold of each clip by its sha256; face-only clips have one too, and are never trained on."""
+
+    def cache(self, folder: Path) -> FrameCache:
+        """The frame cache with this run's sampling."""
+        return FrameCache(folder, sampling_of(self.recipe), self.recipe.short_side)
+
+
+def sampling_of(recipe: Recipe) -> SamplingConfig:
+    """How windows are chosen under a recipe."""
+    return SamplingConfig(
+        frames_per_window=recipe.frames_per_window, frame_step_seconds=recipe.frame_step_seconds
+    )
+
+
+def open_run(folder: Path, clips: Sequence[Clip], recipe: Recipe) -> Run:
+    """Begin a run, or take up one that has the same clips and recipe.
+
+    Raises:
+        UsageError: The folder holds a run with other clips or settings.
+    """
+    folds = group_folds(clips, recipe.folds, recipe.seed)
+    content = {
+        "recipe": asdict(recipe),
+        "fold_of": {c.sha256: f for c, f in zip(clips, folds, strict=True)},
+    }
+    text = json.dumps(content, indent=1, sort_keys=True)
+    path = folder / "run.json"
+    if path.exists():
+        if path.read_text(encoding="utf-8") != text:
+            raise UsageError(f"{folder} holds a run of other clips or settings: take another --out")
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return Run(folder, recipe, content["fold_of"])  # type: ignore[arg-type]  # built three lines above
+
+
+def read_run(folder: Path) -> Run:
+    """Read a run folder that was made before.
+
+    Raises:
+        UsageError: It is not one.
+    """
+    try:
+        content: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{folder} is not a run folder: {error}") from error
+    return Run(folder, recipe_of(content["recipe"]), content["fold_of"])
+
+
+def train_fold(run: Run, fold: int, clips: Sequence[Clip], cache: FrameCache, tell: Tell) -> None:
+    """Train one fold's model on the clips of the other folds, without face-only clips."""
+    inside = [c for c in clips if run.fold_of[c.sha256] != fold and not c.is_face_only]
+    outside = [c for c in clips if run.fold_of[c.sha256] == fold]
+    check_no_leak(inside, outside)
+    train_split(inside, cache, run.recipe, run.folder / f"fold{fold}", tell=tell)
+
+
+def out_of_fold(
+    run: Run, clips: Sequence[Clip], condition: str, cache: FrameCache
+) -> NDArray[np.float64]:
+    """(n,) logit of each clip by the fold model that never saw its group; NaN = not judged."""
+    logits = np.full(len(clips), np.nan)
+    for fold in range(run.recipe.folds):
+        where = [i for i, c in enumerate(clips) if run.fold_of[c.sha256] == fold]
+        folder = run.folder / f"fold{fold}"
+        if not (folder / "DONE").exists():
+            raise UsageError(f"{folder} is not finished: run the same `unreel train` again")
+        network = train_split([], cache, run.recipe, folder)
+        judge = judge_of_network(network, run.recipe)
+        keep = folder / f"scores-{condition}.json"
+        logits[where] = clip_logits([clips[i] for i in where], condition, cache, judge, keep)
+    return logits

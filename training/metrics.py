@@ -1,0 +1,140 @@
+"""Numbers that are printed together, never alone.
+
+All take labels (1 = generated) and scores or logits (higher = generated).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """One row of a results table."""
+
+    clips: int
+    real: int
+    auc: float
+    auc_low: float
+    """Lower end of the bootstrap 95 % interval, resampling groups."""
+    auc_high: float
+    tpr_at_5: float
+    """True positive rate where 5 % of the real clips are flagged."""
+    tpr_at_1: float
+    tpr_at_1_low: float
+    tpr_at_1_high: float
+    brier: float
+    """Class-balanced, of calibrated probabilities; NaN for uncalibrated scores."""
+    ece: float
+    """Class-balanced expected calibration error in ten bins; NaN likewise."""
+
+    def as_dict(self) -> dict[str, float]:
+        """For metrics.json."""
+        return {k: round(float(v), 4) for k, v in asdict(self).items()}
+
+
+def auc(labels: Array, scores: Array) -> float:
+    """Area under the ROC curve; NaN when a class is absent."""
+    if len(np.unique(labels)) < 2:
+        return float("nan")
+    return float(roc_auc_score(labels, scores))
+
+
+def tpr_at(labels: Array, scores: Array, fpr: float) -> float:
+    """Share of generated clips above the threshold that flags at most `fpr` of the real ones."""
+    real = np.sort(scores[labels == 0])[::-1]
+    allowed = int(np.floor(fpr * len(real) + 1e-9))
+    threshold = real[allowed] if allowed < len(real) else -np.inf
+    return float((scores[labels == 1] > threshold).mean())
+
+
+def balanced_brier(labels: Array, probability: Array) -> float:
+    """Mean squared error, both classes weighing the same."""
+    error = (probability - labels) ** 2
+    return float((error[labels == 1].mean() + error[labels == 0].mean()) / 2)
+
+
+def balanced_ece(labels: Array, probability: Array, bins: int = 10) -> float:
+    """Expected calibration error with class-balanced weights."""
+    weight = np.where(labels == 1, 0.5 / (labels == 1).sum(), 0.5 / (labels == 0).sum())
+    which = np.minimum((probability * bins).astype(int), bins - 1)
+    total = 0.0
+    for b in range(bins):
+        inside = which == b
+        if inside.any():
+            w = weight[inside]
+            total += abs((w * (probability[inside] - labels[inside])).sum())
+    return float(total)
+
+
+def measure(
+    labels: Array,
+    scores: Array,
+    groups: NDArray[np.str_],
+    *,
+    calibrated: bool,
+    resamples: int = 500,
+    seed: int = 0,
+) -> Metrics:
+    """A full row; intervals by resampling whole groups, since clips of one source are not
+    independent.
+
+    Args:
+        labels: (n,) 0 or 1.
+        scores: (n,) probabilities when `calibrated`, else any monotone score.
+        groups: (n,) group of each clip.
+        calibrated: Whether Brier and ECE mean anything.
+        resamples: Bootstrap resamples.
+        seed: Of the bootstrap.
+    """
+    rng = np.random.default_rng(seed)
+    names = np.unique(groups)
+    members = {g: np.flatnonzero(groups == g) for g in names}
+    aucs, tprs = [], []
+    for _ in range(resamples):
+        picked = np.concatenate([members[g] for g in rng.choice(names, len(names))])
+        if len(np.unique(labels[picked])) == 2:
+            aucs.append(auc(labels[picked], scores[picked]))
+            tprs.append(tpr_at(labels[picked], scores[picked], 0.01))
+    low, high = np.percentile(aucs, [2.5, 97.5])
+    tpr_low, tpr_high = np.percentile(tprs, [2.5, 97.5])
+    nan = float("nan")
+    return Metrics(
+        clips=len(labels),
+        real=int((labels == 0).sum()),
+        auc=auc(labels, scores),
+        auc_low=float(low),
+        auc_high=float(high),
+        tpr_at_5=tpr_at(labels, scores, 0.05),
+        tpr_at_1=tpr_at(labels, scores, 0.01),
+        tpr_at_1_low=float(tpr_low),
+        tpr_at_1_high=float(tpr_high),
+        brier=balanced_brier(labels, scores) if calibrated else nan,
+        ece=balanced_ece(labels, scores) if calibrated else nan,
+    )
+
+
+def real_vs_real_floor(
+    scores: Array, labels: Array, sources: NDArray[np.str_], least: int = 5
+) -> tuple[float, int]:
+    """How well the score tells one camera source from another: what must not count as skill.
+
+    Returns:
+        Mean AUC, folded to at least .5, over pairs of sources with `least` real clips or more, and
+        the number of such sources.
+    """
+    real = labels == 0
+    names = [s for s in np.unique(sources[real]) if (sources[real] == s).sum() >= least]
+    found = []
+    for i, a in enumerate(names):
+        for b in names[i + 1 :]:
+            inside = real & ((sources == a) | (sources == b))
+            value = auc((sources[inside] == a).astype(float), scores[inside])
+            found.append(max(value, 1 - value))
+    return (float(np.mean(found)) if found else float("nan")), len(names)

@@ -1,0 +1,105 @@
+"""Hyper-parameters of a training run: a TOML file into one frozen record.
+
+Every key has its default here; a key that does not exist is an error with a suggestion, never
+silently ignored.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from unreel.detector.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a run does. Times in seconds, sizes in pixels."""
+
+    name: str = "small"
+    version: str = "0.1.0"
+    backbone: str = "tf_efficientnet_lite0"
+    head_width: int = 192
+    dropout: float = 0.3
+    frozen_stages: int = 2
+    """The stem and so many stages of the backbone keep their ImageNet weights."""
+    frozen_depthwise: bool = True
+    """Depthwise filters keep theirs too: few weights, but half of the time of a CPU's step."""
+    short_side: int = 288
+    """Frames are judged at this short side."""
+    frames_per_window: int = 8
+    frame_step_seconds: float = 0.25
+    train_frames: int = 4
+    """Consecutive frames of a window that one training step sees."""
+    crop: int = 192
+    """Side of the square that one training step sees."""
+    scale_low: float = 0.75
+    scale_high: float = 1.15
+    """Frames are scaled by a random factor between these before the crop."""
+    conditions: dict[str, float] = field(
+        default_factory=lambda: {"raw": 1.0, "canonical": 2.0, "hard": 1.0}
+    )
+    """Conditions that training clips are seen under, with their weights."""
+    epochs: int = 10
+    batch: int = 12
+    """Clips a step."""
+    backbone_rate: float = 2e-4
+    head_rate: float = 1e-3
+    weight_decay: float = 0.02
+    warmup_share: float = 0.1
+    label_smoothing: float = 0.05
+    frame_loss: float = 0.5
+    """Weight of the single frames' loss beside the clip's."""
+    ema: float = 0.99
+    """The weights kept are an exponential moving average over steps."""
+    folds: int = 5
+    seed: int = 0
+    calibration_conditions: tuple[str, ...] = ("raw", "canonical")
+    """Out-of-fold scores of these fit the calibration."""
+
+
+def load_recipe(name_or_path: str) -> Recipe:
+    """Read a recipe by the name of one that is shipped, or by path.
+
+    Raises:
+        UsageError: No such recipe, TOML that cannot be read, an unknown key, a wrong type.
+    """
+    shipped = Path(__file__).parent / "recipes"
+    path = Path(name_or_path)
+    if not path.suffix:
+        path = shipped / f"{name_or_path}.toml"
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        known = ", ".join(sorted(p.stem for p in shipped.glob("*.toml")))
+        raise UsageError(
+            f"no recipe {name_or_path!r}; give a .toml file or one of: {known}"
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: {error}") from error
+    return _checked(values, path)
+
+
+def recipe_of(values: dict[str, object]) -> Recipe:
+    """A recipe from the JSON that a run keeps."""
+    return _checked(dict(values), Path("run.json"))
+
+
+def _checked(values: dict[str, object], path: Path) -> Recipe:
+    defaults = Recipe()
+    known = {f.name for f in fields(Recipe)}
+    for key, value in values.items():
+        if key not in known:
+            close = difflib.get_close_matches(key, known, n=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise UsageError(f"{path}: unknown key {key!r}{hint}")
+        default = getattr(defaults, key)
+        if isinstance(default, tuple) and isinstance(value, list):
+            values[key] = tuple(value)
+        elif isinstance(default, float) and isinstance(value, int):
+            values[key] = float(value)
+        elif type(value) is not type(default):
+            raise UsageError(f"{path}: {key} = {value!r}, expected {type(default).__name__}")
+    return Recipe(**values)  # type: ignore[arg-type]  # types were compared with the defaults
