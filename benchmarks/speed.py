@@ -26,6 +26,7 @@ from typing import NamedTuple
 import footage
 
 from unreel.detector import ScanConfig, load_model, scan_video
+from unreel.detector.model import DEFAULT_FOLDER
 from unreel.detector.records import Measured, Report
 
 UNREEL = Path(sys.executable).parent / "unreel"
@@ -89,17 +90,18 @@ def frames_touched(report: Report) -> int:
     return round(max(w.t_end for w in windows) * report.media.fps) + 1
 
 
-def time_rows(video: Path) -> list[Row]:
+def time_rows(video: Path, model_folder: Path) -> list[Row]:
     """The start of the command, and scans of a short clip, cold and warm."""
-    model = load_model()
+    scan = [UNREEL, "scan", "--model", model_folder, video]
+    model = load_model(model_folder)
     full, plain = ScanConfig(), ScanConfig(recheck=False)
     first = scan_video(video, model=model, config=plain)
     shot_pass = min(scan_video(video, model=model).run["seconds"]["shots"] for _ in range(3))
     command = decode_command(video, frames_touched(first))
     decode = best_seconds(lambda: quietly(*command), times=7)
     start = best_seconds(lambda: quietly(UNREEL, "--help"), times=7)
-    cold = best_seconds(lambda: quietly(UNREEL, "scan", video), times=3)
-    cold_plain = best_seconds(lambda: quietly(UNREEL, "scan", "--no-recheck", video), times=3)
+    cold = best_seconds(lambda: quietly(*scan), times=3)
+    cold_plain = best_seconds(lambda: quietly(*scan, "--no-recheck"), times=3)
     warm = best_seconds(lambda: scan_video(video, model=model, config=plain), times=5)
     checked = best_seconds(lambda: scan_video(video, model=model, config=full), times=5)
     who = Path(str(command[0])).name
@@ -120,10 +122,11 @@ def stages(report: Report) -> str:
     return ", ".join(f"{name} {spent:.2f}" for name, spent in report.run["seconds"].items())
 
 
-def memory_rows(short: Path, long: Path) -> list[Row]:
+def memory_rows(short: Path, long: Path, model_folder: Path) -> list[Row]:
     """Peak memory on a long file, and how much of it is owed to the length."""
-    peak_short, _ = peak_megabytes(UNREEL, "scan", short)
-    peak_long, seconds = peak_megabytes(UNREEL, "scan", long)
+    scan = [UNREEL, "scan", "--model", model_folder]
+    peak_short, _ = peak_megabytes(*scan, short)
+    peak_long, seconds = peak_megabytes(*scan, long)
     how = f"all processes of the scan, shared pages counted in each; {seconds:.0f} s"
     grown = f"{peak_short:.0f} MB on two minutes of the same"
     return [
@@ -159,7 +162,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Print the speed table.")
     default = Path(tempfile.gettempdir()) / "unreel-benchmarks"
     parser.add_argument("--folder", type=Path, default=default, help="where the videos are kept")
-    folder: Path = parser.parse_args().folder
+    parser.add_argument("--model", type=Path, default=DEFAULT_FOLDER, help="model folder")
+    arguments = parser.parse_args()
+    folder: Path = arguments.folder
     folder.mkdir(parents=True, exist_ok=True)
     print(f"videos are kept in {folder}", file=sys.stderr)
     clip = footage.clip(folder / "720p-5s.mp4", width=1280, height=720, seconds=5)
@@ -167,9 +172,10 @@ def main() -> None:
     size = {"width": 1920, "height": 1080}
     short = footage.clip(folder / "1080p-2min.mp4", **size, seconds=120, **dense)
     long = footage.repeated(folder / "1080p-2h.mp4", short, times=60)
-    rows = time_rows(clip) + memory_rows(short, long)
+    rows = time_rows(clip, arguments.model) + memory_rows(short, long, arguments.model)
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
-    print(f"5 s of 720p H.264 where nothing else is said; {machine}\n")
+    rate = clip.stat().st_size * 8 / 5 / 1e6
+    print(f"5 s of 720p H.264 ({rate:.1f} Mbit/s) where nothing else is said; {machine}\n")
     print("| what | at most | measured | target | how |\n|---|---|---|---|---|")
     print("\n".join(row.markdown() for row in rows))
 
