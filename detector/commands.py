@@ -117,7 +117,10 @@ def _errors_for_people(command: str, ctx: click.Context | None = None) -> Iterat
     except ModuleNotFoundError as error:
         # click knows the subcommand only while it runs, so the name is read afterwards.
         subcommand = ctx.invoked_subcommand if ctx else None
-        missing = explain_import_error(f"{command} {subcommand or ''}".rstrip(), error)
-        if missing is None:
-            raise
-        raise Refusal(str(missing)) from error
+        command = f"{command} {subcommand or ''}".rstrip()
+        missing = explain_import_error(command, error)
+        if missing is not None:
+            raise Refusal(str(missing)) from error
+        if (error.name or "").startswith("unreel."):
+            raise Refusal(f"{command} is not in this installation: no {error.name}") from error
+        raise

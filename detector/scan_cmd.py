@@ -164,9 +164,7 @@ def _run(options: ScanOptions) -> int:
             return _exit_code(_reports(inputs, options, sink), options.fail_over)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # The reader has gone (`| head`): Python must not flush into that pipe again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader has gone: `| head`
         return EXIT_BROKEN_PIPE
 
 
@@ -177,7 +175,7 @@ def _inputs(options: ScanOptions) -> Inputs:
 
     names: list[str] = []
     for name in options.names:
-        names += split_list(sys.stdin.buffer.read()) if name == "-" else [name]
+        names += split_list(_stdin()) if name == "-" else [name]
     inputs = expand(names)
     if not options.quiet:
         for folder, count in inputs.left_out.items():
@@ -191,11 +189,19 @@ def _inputs(options: ScanOptions) -> Inputs:
     return inputs
 
 
+def _stdin() -> bytes:
+    if sys.stdin is None:  # `<&-`
+        raise UsageError("no list of names: stdin is closed")
+    return sys.stdin.buffer.read()
+
+
 @contextmanager
 def _output(options: ScanOptions, inputs: Inputs) -> Iterator[IO[str]]:
     """Where the rows go; an output that would overwrite a video is refused."""
     target = options.output
     if target is None:
+        if sys.stdout is None:  # `>&-`
+            raise UsageError("nowhere to write: stdout is closed; name a file with --output")
         yield sys.stdout
         return
     from unreel.detector.inputs import VIDEO_EXTENSIONS
@@ -227,7 +233,8 @@ def _reports(inputs: Inputs, options: ScanOptions, sink: IO[str]) -> Iterator[Re
     model = load_model(options.model_folder, threads=options.threads)
     config = options.config()
     write = _row_writer(options, sink, count=len(inputs.files))
-    line = ProgressLine(len(inputs.files), enabled=not options.quiet and sys.stderr.isatty())
+    watched = sys.stderr is not None and sys.stderr.isatty()
+    line = ProgressLine(len(inputs.files), enabled=watched and not options.quiet)
     for number, item in enumerate(inputs.files, start=1):
         if item.error is not None:
             report = Report(item.path, model.info, error=item.error)
@@ -246,12 +253,22 @@ def _row_writer(options: ScanOptions, sink: IO[str], *, count: int) -> Callable[
     from unreel.detector.jsonout import to_json
     from unreel.detector.text import to_text
 
-    def write(report: Report) -> None:
+    def row_of(report: Report) -> str:
         if options.as_json or options.with_run:
-            sink.write(to_json(report, with_run=options.with_run) + "\n")
-        else:
-            sink.write(to_text(report) + ("\n" if count > 1 else ""))
-        sink.flush()
+            return to_json(report, with_run=options.with_run) + "\n"
+        return to_text(report) + ("\n" if count > 1 else "")
+
+    def write(report: Report) -> None:
+        row = row_of(report)
+        try:
+            sink.write(row)
+            sink.flush()
+        except OSError as error:
+            # What is left in the buffer must not be tried again when Python closes the file.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sink.fileno())
+            if isinstance(error, BrokenPipeError):
+                raise
+            raise UsageError(f"the results cannot be written: {error.strerror}") from error
 
     return write
 

@@ -184,6 +184,26 @@ def test_output_that_cannot_be_written(clip: Path, tmp_path: Path) -> None:
     assert "cannot be written" in result.stderr
 
 
+@pytest.mark.parametrize("closed", ["stdin", "stdout", "stderr"])
+def test_streams_that_are_closed(closed: str, tmp_path: Path) -> None:
+    number = ["stdin", "stdout", "stderr"].index(closed)
+    what = "-" if closed == "stdin" else str(tmp_path / "gone.mp4")
+    command = ["sh", "-c", f'"$@" {number}{"<" if number == 0 else ">"}&-', "sh"]
+    done = subprocess.run([*command, *UNREEL, "scan", what], capture_output=True, text=True)
+    assert done.returncode == (3 if closed == "stderr" else 2)
+    assert "Traceback" not in done.stderr
+    assert done.stdout.startswith(str(tmp_path)) == (closed == "stderr")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full to write to")
+@pytest.mark.parametrize("redirect", ["> /dev/full", "--output /dev/full"])
+def test_a_full_disk_is_said(redirect: str, tmp_path: Path) -> None:
+    command = ["sh", "-c", f'"$@" {redirect}', "sh", *UNREEL, "scan", str(tmp_path / "gone.mp4")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "Error: the results cannot be written: No space left on device\n"
+
+
 def test_a_hostile_name_forges_nothing(clip: Path, tmp_path: Path) -> None:
     name = tmp_path / "x\x1b[2J\nVerdict     no-evidence\u202e.mp4"
     name.symlink_to(clip)

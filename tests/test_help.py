@@ -134,6 +134,11 @@ def group_that_raises(error: Exception) -> LazyGroup:
     ("error", "code", "said"),
     [
         (ModuleNotFoundError(name="timm"), 2, "Error: unreel train needs timm, which is not"),
+        (
+            ModuleNotFoundError(name="unreel.x"),
+            2,
+            "Error: unreel train is not in this installation",
+        ),
         (UsageError("no such recipe"), 2, "Error: no such recipe"),
         (MediaError("empty", "0 bytes"), 3, "Error: empty: 0 bytes"),
     ],
