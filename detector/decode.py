@@ -18,7 +18,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from unreel.detector.demux import FrameIndex, open_container
+from unreel.detector.demux import FrameIndex, open_container, packets_of
 from unreel.detector.errors import MediaError
 
 EXACT_IN_DECORD: dict[str, frozenset[str]] = {
@@ -59,20 +59,26 @@ class PyavSource:
         codec = self._stream.codec_context.codec.canonical_name
         # AVI stores no presentation times: the demuxer numbers B-frames in the order of the file.
         # The decoder puts them right, so frames are counted from the key frame before.
-        self._in_file_order = container == "avi" and codec in ("h264", "hevc")
+        self._in_file_order = container == "avi" and codec in ("h264", "hevc", "mpeg4")
         self.index: FrameIndex | None = None
         self.size = (0, 0)
         """Coded (height, width) of the first frame; others are not handed on."""
         self.quarter_turns = 0
         """Counter-clockwise, as numpy.rot90 counts."""
+        self.lost_times: list[int] = []
+        """Time stamps of packets that could not be decoded since the last request."""
 
     def _reopen(self) -> None:
         self._opened = open_container(*self._open)
-        self._stream = self._opened.streams[self._stream_index]
+        found = [s for s in self._opened.streams.video if s.index == self._stream_index]
+        if not found:
+            raise MediaError("unreadable", "the video stream comes and goes: the file is damaged")
+        self._stream = found[0]
         context = self._stream.codec_context
         context.thread_type = "AUTO"
         context.thread_count = self._threads
-        context.options = {"max_pixels": str(self._max_pixels)}
+        # Decoders pad their buffers; the bound here is for pictures that grow within the stream.
+        context.options = {"max_pixels": str(2 * self._max_pixels + 2**20)}
 
     def first_frame(self) -> Any:
         """The first frame that decodes; tells size, pixel format and rotation.
@@ -100,10 +106,13 @@ class PyavSource:
             be decoded at all are left out.
         """
         left = set(wanted)
+        is_tainted = False
         for position, frame in self._from(wanted[0]):
+            # Pictures that refer to a damaged one are damaged too, though no flag says so.
+            is_tainted = frame.is_corrupt or (is_tainted and not frame.key_frame)
             if position in left:
                 left.discard(position)
-                yield position, self._picture(frame)
+                yield position, None if is_tainted else self._picture(frame)
             if not left or position > wanted[-1]:
                 return
 
@@ -136,7 +145,7 @@ class PyavSource:
                     break
 
     def _picture(self, frame: Any) -> NDArray[np.uint8] | None:
-        if frame.is_corrupt or (frame.height, frame.width) != self.size:
+        if (frame.height, frame.width) != self.size:
             return None
         rgb = frame.to_ndarray(format="rgb24")  # (H, W, 3)
         return np.ascontiguousarray(np.rot90(rgb, self.quarter_turns))
@@ -178,6 +187,8 @@ class PyavSource:
             if frame.pts is None or frame.pts < from_time:
                 continue
             position = int(np.searchsorted(pts, frame.pts))
+            if position <= counted:  # the same time once more
+                position = counted + 1
             if position < len(pts) and pts[position] == frame.pts:
                 counted = position
                 yield position, frame
@@ -198,7 +209,7 @@ class PyavSource:
             not_after: End at once unless a key frame up to this time comes before later packets.
         """
         context = self._stream.codec_context
-        packets = self._opened.demux(self._stream)
+        packets = packets_of(self._opened, self._stream)
         has_begun = not_after == math.inf
         while True:
             try:
@@ -216,7 +227,8 @@ class PyavSource:
             except MemoryError:
                 raise
             except (av.FFmpegError, ValueError):
-                pass
+                if packet is not None and packet.pts is not None:
+                    self.lost_times.append(packet.pts)
             if packet is None or not packet.size:
                 return
 

@@ -145,6 +145,7 @@ class Worker:
         pictures: list[Any] = []
         damaged: list[int] = []
         complete = True
+        self._pyav.lost_times = []
         for position, small, is_damaged in self._pyav.small_frames(
             request["frames"], width, height
         ):
@@ -160,7 +161,8 @@ class Worker:
                 break
         if positions:
             self._send({"positions": positions}, np.stack(pictures).data)
-        self._send({"done": True, "damaged": damaged, "complete": complete})
+        lost = np.searchsorted(self._pyav.index.pts, self._pyav.lost_times).tolist()
+        self._send({"done": True, "damaged": damaged + lost, "complete": complete})
 
     def _send_picture(self, position: int, picture: Any) -> None:
         height, width = picture.shape[:2]

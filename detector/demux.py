@@ -7,6 +7,7 @@ a file of 805 kB can promise a thousand frames of 8192x8192.
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -29,7 +30,7 @@ class FrameIndex:
     """When each presentable frame is shown."""
 
     pts: NDArray[np.int64]
-    """(F,) presentation times in units of time_base, strictly ascending."""
+    """(F,) presentation times in units of time_base, ascending; broken files repeat some."""
     is_key: NDArray[np.bool_]
     """(F,) decoding can start here."""
     key_times: NDArray[np.int64]
@@ -94,6 +95,20 @@ def pick_stream(opened: Any, limits: Limits) -> tuple[Any, tuple[str, ...]]:
     extra = len(moving) - 1
     told = (f"{extra} further video stream(s) in the file were not looked at",) if extra else ()
     return stream, told
+
+
+def packets_of(opened: Any, stream: Any) -> Iterator[Any]:
+    """The packets of one stream from here on, an empty one at the end.
+
+    PyAV stops with an IndexError at a packet of a stream that was not there when the file was
+    opened (transport streams may add some); such packets are passed over.
+    """
+    while True:
+        try:
+            yield from opened.demux(stream)
+            return
+        except IndexError:
+            continue
 
 
 def check_promises(opened: Any, stream: Any, size_bytes: int, limits: Limits) -> None:
@@ -192,11 +207,13 @@ class _Packets:
 def _read_packets(opened: Any, stream: Any, limits: Limits) -> _Packets:
     times, keys, hidden = array("q"), array("b"), array("b")
     step = _nominal_step(stream)
+    # AVI marks a repeated picture with an empty packet; of MPEG-4 one byte may be left of it.
+    smallest = 1 if opened.format.name == "avi" else 0
     duration = 0
     told: tuple[str, ...] = ()
     try:
-        for packet in opened.demux(stream):
-            if not packet.size:
+        for packet in packets_of(opened, stream):
+            if packet.size <= smallest:
                 continue
             time = packet.pts if packet.pts is not None else packet.dts
             if time is None:
@@ -218,7 +235,7 @@ def _read_packets(opened: Any, stream: Any, limits: Limits) -> _Packets:
 def _presentation_order(
     packets: _Packets,
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]:
-    """Sort by time, one entry for each time, nothing before the first key frame.
+    """Sort by time; nothing before the first key frame.
 
     Returns:
         Times (F,) and key flags (F,) of what is shown, times (K,) of all key frames.
@@ -231,10 +248,8 @@ def _presentation_order(
         decodable = shown & (np.arange(len(pts)) >= first) & (pts >= pts[first])
         shown = decodable if decodable.any() else shown
     pts, keys = pts[shown], keys[shown]
-    order = np.lexsort((~keys, pts))
+    order = np.argsort(pts, kind="stable")
     pts, keys = pts[order], keys[order]
-    fresh = np.r_[True, np.diff(pts) > 0]
-    pts, keys = pts[fresh], keys[fresh]
     keys[0] = True
     if len(key_times) == 0 or key_times[0] > pts[0]:
         key_times = np.r_[pts[:1], key_times]
@@ -261,9 +276,12 @@ def _broken_promises(
 ) -> tuple[str, ...]:
     """The header says how much there should be; a truncated file holds less."""
     promised = stream.frames or 0
-    if promised - packets > 0.02 * promised:
+    slots = float((shown[-1] - shown[0]) / (stream.duration or np.inf))  # AVI counts repeats
+    if promised - packets > 0.02 * promised and slots < 0.95:
         share = packets / promised
         return (f"the file is incomplete: {packets} of {promised} frames are there ({share:.0%})",)
+    if opened.format.name == "gif" and _last_byte(opened.name) != b";":
+        return ("the file is incomplete: the end mark of the GIF is missing",)
     seconds = float((shown[-1] - shown[0]) * base)
     announced = opened.duration / av.time_base if opened.duration else 0.0
     if not promised and announced > seconds + max(1.0, 0.1 * announced):
@@ -272,6 +290,13 @@ def _broken_promises(
             f"are there ({seconds / announced:.0%})",
         )
     return ()
+
+
+def _last_byte(path: str) -> bytes:
+    """Of the file, padding left aside."""
+    with open(path, "rb") as handle:
+        handle.seek(-min(64, handle.seek(0, 2)), 2)
+        return handle.read().rstrip(b"\0")[-1:]
 
 
 def bit_depth_of(stream: Any) -> int:

@@ -61,6 +61,8 @@ class Reader:
     """(F,) presentation times relative to the first frame, ascending."""
     is_key: NDArray[np.bool_]
     """(F,) decoding can start at this frame."""
+    is_sound: NDArray[np.bool_]
+    """(F,) not known to be damaged; a full small_frames() pass finds out."""
     warnings: list[str]
     """Sentences on what could not be read as it stands."""
 
@@ -80,6 +82,7 @@ class Reader:
             digest = _sha256(descriptor)
             facts, self.pts_seconds, self.is_key = self._receive_open(deadline)
             after = os.fstat(descriptor)
+            self.is_sound = np.ones(len(self.pts_seconds), np.bool_)
             if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
                 raise MediaError(
                     "changed", f"{path} was written to while it was read; try again when it rests"
@@ -117,12 +120,15 @@ class Reader:
         if not wanted or wanted[0] < 0 or wanted[-1] >= len(self.pts_seconds):
             raise IndexError(f"frames {wanted} asked of a video with {len(self.pts_seconds)}")
         canvas = _Canvas(wanted, self._media.height, self._media.width)
-        answer = self._answer({"do": "read", "frames": list(wanted)}, canvas.place)
-        self.warnings += answer["warnings"]
-        if answer["decoder"] != self._decoder:
+        sound = [p for p in wanted if self.is_sound[p]]
+        damaged = len(wanted) - len(sound)
+        if sound:
+            answer = self._answer({"do": "read", "frames": sound}, canvas.place)
+            self.warnings += answer["warnings"]
             self._decoder = answer["decoder"]
+            damaged += answer["damaged"]
         kept = canvas.filled
-        self._warn_of_loss(window, len(wanted) - int(kept.sum()), answer["damaged"])
+        self._warn_of_loss(window, len(wanted) - int(kept.sum()), damaged)
         frames = canvas.frames if kept.all() else canvas.frames[kept]
         frames.flags.writeable = False
         positions = tuple(p for p, there in zip(wanted, kept, strict=True) if there)
@@ -162,16 +168,21 @@ class Reader:
             "frames": None if positions is None else [int(p) for p in positions],
             "soft_seconds": seconds / 2,
         }
+        seen = np.zeros(len(self.pts_seconds), np.bool_)
         for message in self._exchange(request, seconds, None):
             found = message.header.get("positions")
             if found:
+                seen[found] = True
                 shape = (len(found), height, width, 3)
                 yield (
                     np.array(found, np.int64),
                     np.frombuffer(message.payload, np.uint8).reshape(shape),
                 )
             elif message.header["damaged"]:
-                self._note_damage(message.header["damaged"])
+                lost = np.flatnonzero(~seen) if positions is None else np.array([], np.int64)
+                if not message.header["complete"]:
+                    lost = lost[lost < np.flatnonzero(seen).max(initial=0)]
+                self._note_damage({*message.header["damaged"], *lost.tolist()})
 
     def __enter__(self) -> Reader:
         return self
@@ -262,16 +273,24 @@ class Reader:
         ticks = np.frombuffer(message.payload, ">i8", count).astype(np.int64)
         keys = np.frombuffer(message.payload, np.uint8, count, offset=8 * count)
         numerator, denominator = facts["time_base"]
-        seconds = (ticks - ticks[0]) * (numerator / denominator)
+        seconds = _strictly_ascending((ticks - ticks[0]) * (numerator / denominator))
         facts["start_seconds"] = float(ticks[0] * Fraction(numerator, denominator))
         return facts, seconds, keys.astype(np.bool_)
 
-    def _note_damage(self, damaged: list[int]) -> None:
-        """From now on PyAV reads, because it flags damaged frames and decord does not."""
-        if not self._careful:
-            times = self.pts_seconds[damaged]
+    def _note_damage(self, damaged: set[int]) -> None:
+        """Mark what a damaged frame spoils: all up to the next key frame, two before it (B-frames).
+
+        From now on PyAV reads, because it flags damaged frames and decord does not.
+        """
+        starts = np.append(np.flatnonzero(self.is_key), len(self.is_key))
+        for frame in damaged:
+            after = starts[np.searchsorted(starts, frame, side="right") :]
+            end = int(after[0]) if len(after) else len(self.is_key)
+            self.is_sound[max(0, frame - 2) : end] = False
+        if not self._careful and not self.is_sound.all():
+            times = self.pts_seconds[~self.is_sound]
             self.warnings.append(
-                f"{len(damaged)} of {len(self.pts_seconds)} frames are damaged, between "
+                f"{len(times)} of {len(self.pts_seconds)} frames are damaged, between "
                 f"{times.min():.2f} and {times.max():.2f} s; they are not judged"
             )
         self._careful = True
@@ -350,6 +369,19 @@ def _media_of(
         has_audio=facts["has_audio"],
         decoder="",
     )
+
+
+def _strictly_ascending(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Broken files give several frames one time: these share the time up to the next one."""
+    times, first, row, count = np.unique(
+        seconds, return_index=True, return_inverse=True, return_counts=True
+    )
+    if len(times) == len(seconds):
+        return seconds
+    gaps = np.append(np.diff(times), 0.04)
+    rank = np.arange(len(seconds)) - first[row]
+    spread: NDArray[np.float64] = times[row] + rank * (gaps / count)[row]
+    return spread
 
 
 def _sha256(descriptor: int) -> str:

@@ -213,7 +213,10 @@ def _cuts_of_pass(reader: Reader) -> tuple[list[int], int]:
     cuts = cuts_of_changes(
         np.concatenate(changes), reader.pts_seconds[where], np.concatenate(thumbs)
     )
-    return [int(where[c]) for c in cuts], int(where[-1])
+    # A damaged picture differs from its neighbours as after a cut.
+    sound = reader.is_sound
+    found = [int(where[c]) for c in cuts]
+    return [c for c in found if sound[c] and sound[c - 1]], int(where[-1])
 
 
 def _cuts_of_keys(reader: Reader) -> list[int]:

@@ -1,8 +1,8 @@
 """Write small videos with PyAV, so that tests need no system package.
 
 Every frame carries its own number: eight blocks along the top edge, white = 1, most significant
-bit at the left. A test reads the number back from the pixels and so knows which frame it holds,
-whatever decoder gave it.
+bit at the left, in Gray code (neighbours differ in one block only: no cut). A test reads the
+number back from the pixels and so knows which frame it holds, whatever decoder gave it.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def numbered_frames(count: int, width: int, height: int, seed: int = 0) -> NDArr
     block, top, side = width // BITS, height // 4, height // 4
     for number, frame in enumerate(frames):
         for bit in range(BITS):
-            on = number >> (BITS - 1 - bit) & 1
+            on = (number ^ number >> 1) >> (BITS - 1 - bit) & 1
             frame[:top, bit * block : (bit + 1) * block] = 235 if on else 16
         left = (number * 3) % max(1, width - 2 * side)
         frame[height // 2 : height // 2 + side, left : left + side] = 240
@@ -70,12 +70,13 @@ def number_of(frame: NDArray[np.uint8]) -> int:
     """Read the number back from an upright picture."""
     height, width = frame.shape[:2]
     block, top = width // BITS, height // 4
-    number = 0
+    number = last = 0
     for bit in range(BITS):
         patch = frame[
             top // 4 : top - top // 4, bit * block + block // 4 : (bit + 1) * block - block // 4
         ]
-        number = number << 1 | int(patch.mean() > 128)
+        last ^= int(patch.mean() > 128)
+        number = number << 1 | last
     return number
 
 

@@ -66,6 +66,8 @@ RECIPES = {
     "rotated-270": Recipe(rotation=-90),
     "rotated-10-bit": Recipe(rotation=90, suffix=".mov", pix_fmt="yuv420p10le"),
 }
+TOLERANCE = {"mpeg2-mpg": 0.03}
+"""Seconds; a program stream gives some frames no time and libav gives one time twice."""
 DECORD_EXPECTED = (
     "h264-mp4",
     "h264-mov",
@@ -102,7 +104,8 @@ def test_frames_and_times_are_those_of_a_plain_decode(written: tuple[str, Path])
         media = reader.media
         assert media.frames == len(truth) == recipe.frames
         assert (media.height, media.width) == truth.shape[1:3]
-        np.testing.assert_allclose(reader.pts_seconds, times, atol=2e-3)
+        np.testing.assert_allclose(reader.pts_seconds, times, atol=TOLERANCE.get(name, 2e-3))
+        assert (np.diff(reader.pts_seconds) > 0).all()
         assert reader.is_key[0]
         last = media.frames - 1
         for wanted in ({0}, {last}, {0, last // 2, last}, set(range(last // 3, last // 3 + 8))):
@@ -110,9 +113,7 @@ def test_frames_and_times_are_those_of_a_plain_decode(written: tuple[str, Path])
             sample = reader.read(window_of(*positions))
             assert sample.window.frame_indices == positions
             np.testing.assert_array_equal(sample.frames, truth[list(positions)])
-            np.testing.assert_allclose(
-                sample.pts_seconds, np.array(times)[list(positions)], atol=2e-3
-            )
+            np.testing.assert_array_equal(sample.pts_seconds, reader.pts_seconds[list(positions)])
         assert media.warnings == ()
         assert media.fps == pytest.approx(recipe.fps, rel=0.03)
         assert media.duration_seconds == pytest.approx(recipe.frames / recipe.fps, abs=0.05)
