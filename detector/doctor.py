@@ -27,7 +27,6 @@ PACKAGES = (
     "av",
     "onnxruntime",
     "opencv-python-headless",
-    "scenedetect-headless",
     "numpy",
 )
 """Distributions that a scan needs."""
