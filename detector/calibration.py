@@ -17,6 +17,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,19 +117,23 @@ def load_calibration(path: Path) -> Calibration:
         ModelError: It is missing or not of this form.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        buckets = {
-            name: Bucket(
-                float(b["slope"]),
-                float(b["intercept"]),
-                np.sort(np.asarray(b["real_logits"], np.float64)),
-                np.sort(np.asarray(b["generated_logits"], np.float64)),
-            )
-            for name, b in data["buckets"].items()
-        }
-        found = Calibration(buckets, int(data["real_clips"]), int(data["generated_clips"]))
+        found = parse_calibration(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"cannot use calibration {path}: {error!r}") from error
-    if POOLED not in buckets or not all(len(b.real_logits) for b in buckets.values()):
+    if POOLED not in found.buckets or not all(len(b.real_logits) for b in found.buckets.values()):
         raise ModelError(f"calibration {path} lacks camera clips in its pooled or another bucket")
     return found
+
+
+def parse_calibration(content: dict[str, Any]) -> Calibration:
+    """A calibration from the content of calibration.json."""
+    buckets = {
+        name: Bucket(
+            float(b["slope"]),
+            float(b["intercept"]),
+            np.sort(np.asarray(b["real_logits"], np.float64)),
+            np.sort(np.asarray(b["generated_logits"], np.float64)),
+        )
+        for name, b in content["buckets"].items()
+    }
+    return Calibration(buckets, int(content["real_clips"]), int(content["generated_clips"]))

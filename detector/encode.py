@@ -114,5 +114,6 @@ def reencode(
         for frame, seconds in zip(frames, pts_seconds, strict=True):
             writer.write(frame, seconds)
     buffer.seek(0)
-    with av.open(buffer, format="mp4") as container:  # our own bytes of a moment ago
+    container: Any = av.open(buffer, format="mp4")  # our own bytes of a moment ago
+    with container:
         return np.stack([f.to_ndarray(format="rgb24") for f in container.decode(video=0)])

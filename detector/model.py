@@ -102,7 +102,7 @@ def load_model(folder: str | os.PathLike[str] | None = None, threads: int = 0) -
 def _config(where: Path) -> dict[str, Any]:
     path = where / "config.json"
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ModelError(
             f"{where} is not a model folder: {path.name}: {error.strerror}; "

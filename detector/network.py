@@ -75,8 +75,9 @@ class SpatioTemporalClassifier(nn.Module):
         super().__init__()
         import timm
 
-        self.backbone: Any = timm.create_model(backbone, pretrained=pretrained, num_classes=0)
-        channels = int(self.backbone.num_features)
+        made: Any = timm.create_model(backbone, pretrained=pretrained, num_classes=0)
+        channels = int(made.num_features)
+        self.backbone = made
         self.dropout = nn.Dropout(dropout)
         self.frame = nn.Linear(channels, 1)
         self.head = TemporalHead(channels, head_width, dropout)

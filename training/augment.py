@@ -5,6 +5,8 @@ What differs between frames of one window would look like flicker, and flicker i
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -105,4 +107,5 @@ def _jpeg(frames: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
     flags = [cv2.IMWRITE_JPEG_QUALITY, quality]
     bgr = np.ascontiguousarray(frames[..., ::-1])
     coded = [cv2.imencode(".jpg", f, flags)[1] for f in bgr]
-    return np.stack([cv2.imdecode(c, cv2.IMREAD_COLOR) for c in coded])[..., ::-1]
+    decoded: Any = [cv2.imdecode(c, cv2.IMREAD_COLOR) for c in coded]
+    return np.stack(decoded)[..., ::-1]

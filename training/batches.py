@@ -77,7 +77,8 @@ class TrainingBatches:
     def _batch(self, rng: np.random.Generator) -> Batch:
         names = list(self._recipe.conditions)
         odds = np.array([self._recipe.conditions[n] for n in names])
-        views, labels = [], []
+        views: list[NDArray[np.uint8]] = []
+        labels: list[np.float32] = []
         while len(views) < self._recipe.batch:
             clip = int(rng.choice(len(self._labels), p=self._weights))
             windows = self._windows[names[int(rng.choice(len(names), p=odds / odds.sum()))]][clip]

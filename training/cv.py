@@ -71,7 +71,7 @@ def open_run(folder: Path, clips: Sequence[Clip], recipe: Recipe) -> Run:
     else:
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    return Run(folder, recipe, content["fold_of"])  # type: ignore[arg-type]  # built three lines above
+    return Run(folder, recipe, content["fold_of"])
 
 
 def read_run(folder: Path) -> Run:
@@ -87,12 +87,20 @@ def read_run(folder: Path) -> Run:
     return Run(folder, recipe_of(content["recipe"]), content["fold_of"])
 
 
-def train_fold(run: Run, fold: int, clips: Sequence[Clip], cache: FrameCache, tell: Tell) -> None:
+def train_fold(
+    run: Run,
+    fold: int,
+    clips: Sequence[Clip],
+    cache: FrameCache,
+    tell: Tell,
+    device: str = "cpu",
+) -> None:
     """Train one fold's model on the clips of the other folds, without face-only clips."""
     inside = [c for c in clips if run.fold_of[c.sha256] != fold and not c.is_face_only]
     outside = [c for c in clips if run.fold_of[c.sha256] == fold]
     check_no_leak(inside, outside)
-    train_split(inside, cache, run.recipe, run.folder / f"fold{fold}", tell=tell)
+    folder = run.folder / f"fold{fold}"
+    train_split(inside, cache, run.recipe, folder, device=device, tell=tell)
 
 
 def out_of_fold(

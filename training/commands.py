@@ -1,0 +1,123 @@
+"""The commands `unreel train`, `unreel evaluate` and `unreel models export`.
+
+Click objects only: what a command needs is imported when it runs, so that --help needs no torch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+_MANIFEST = click.option(
+    "--manifest", required=True, type=click.Path(path_type=Path),
+    help="CSV with path, label and group of each clip.",
+)  # fmt: skip
+_CACHE = click.option(
+    "--cache", "cache_folder", type=click.Path(path_type=Path), default=Path("cache/frames"),
+    show_default=True, help="Where decoded frames are kept between runs.",
+)  # fmt: skip
+_WORKERS = click.option("--workers", default=2, show_default=True, help="Decoding processes.")
+
+
+def _tell(line: str) -> None:
+    click.echo(line, err=True)
+
+
+@click.command(short_help="Train a classifier by folds and export it.")
+@click.argument("recipe")
+@_MANIFEST
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Run folder.")
+@click.option(
+    "--part", multiple=True, help="Only this part: fold0, fold1, ..., final, model. Repeatable."
+)
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@_CACHE
+@_WORKERS
+def train(
+    recipe: str,
+    manifest: Path,
+    out: Path,
+    part: tuple[str, ...],
+    device: str,
+    cache_folder: Path,
+    workers: int,
+) -> None:
+    """Train RECIPE (the name of a shipped one, or a .toml file) on the clips of a manifest.
+
+    Five folds by group give out-of-fold scores, which fit the calibration; the final model is
+    trained on all groups. What is finished is not done again: the same command takes a run up.
+
+    \b
+    Examples:
+      unreel train small --manifest corpus/manifest.csv --out runs/small
+      unreel train small --manifest corpus/manifest.csv --out runs/small --part fold0
+    """
+    from unreel.data.manifest import read_manifest
+    from unreel.training.pipeline import run_training
+    from unreel.training.recipe import load_recipe
+
+    run_training(
+        load_recipe(recipe), read_manifest(manifest), out, cache_folder,
+        parts=part, device=device, workers=workers, tell=_tell,
+    )  # fmt: skip
+    click.echo(out / "model" if not part or "model" in part else out)
+
+
+@click.command(short_help="Measure a run or a model on a manifest.")
+@click.argument("target", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@_MANIFEST
+@click.option(
+    "--condition", "conditions", multiple=True, default=("canonical",), show_default=True,
+    help="raw, canonical, native23, hard, reshare, screen or all. Repeatable.",
+)  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for metrics.json, tables.md.")
+@click.option("--baselines/--no-baselines", default=True, help="Frozen features beside it.")
+@_CACHE
+@_WORKERS
+def evaluate(
+    target: Path,
+    manifest: Path,
+    conditions: tuple[str, ...],
+    out: Path | None,
+    baselines: bool,
+    cache_folder: Path,
+    workers: int,
+) -> None:
+    """Print what TARGET is worth: a run folder (each clip judged by the fold that never saw its
+    group) or a model folder (the manifest's clips must be new to it).
+
+    \b
+    Examples:
+      unreel evaluate runs/small --manifest corpus/manifest.csv --condition all
+      unreel evaluate my-model --manifest new-clips.csv --condition raw --condition canonical
+    """
+    from unreel.data.manifest import read_manifest
+    from unreel.training.pipeline import run_evaluation
+
+    text = run_evaluation(
+        target, read_manifest(manifest), conditions, cache_folder,
+        out=out, baselines=baselines, workers=workers, tell=_tell,
+    )  # fmt: skip
+    click.echo(text)
+
+
+@click.command(short_help="Turn a training run into a model folder.")
+@click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@_MANIFEST
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Model folder.")
+@_CACHE
+def export(run: Path, manifest: Path, out: Path, cache_folder: Path) -> None:
+    """Write the final model of RUN with its calibration as a folder that `unreel scan` takes.
+
+    \b
+    Examples:
+      unreel models export runs/small --manifest corpus/manifest.csv --out my-model
+    """
+    from unreel.data.manifest import read_manifest
+    from unreel.training.cv import read_run
+    from unreel.training.pipeline import export_run
+
+    found = read_run(run)
+    export_run(found, read_manifest(manifest), found.cache(cache_folder), out)
+    click.echo(out)
