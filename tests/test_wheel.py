@@ -94,7 +94,9 @@ def test_it_scans_a_video(environment: Path, clip: Path, tmp_path: Path) -> None
 
 
 def test_commands_that_need_torch_name_the_extra(environment: Path, tmp_path: Path) -> None:
-    command = [environment / "bin" / "unreel", "train", "recipe.toml"]
+    (tmp_path / "clips.csv").write_text("path,label,group\na.mp4,real,a\nb.mp4,generated,b\n")
+    options = ["--manifest", "clips.csv", "--out", "run"]
+    command = [environment / "bin" / "unreel", "train", "small", *options]
     answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert answer.returncode == 2
     assert "pip install 'unreel[train]'" in answer.stderr
