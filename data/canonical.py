@@ -118,29 +118,37 @@ def _encode_pass(source: Path, target: Path, step: Pass, max_seconds: float) -> 
 
 
 def _decode(path: Path, max_fps: float | None, max_seconds: float) -> Iterator[tuple[Any, float]]:
-    """(av.VideoFrame, seconds from the first frame), thinned to `max_fps`, upright."""
+    """(av.VideoFrame, seconds from the first frame), thinned to `max_fps`."""
+    start: float | None = None
+    slot = -1
+    for number, frame in enumerate(_frames(path)):
+        seconds = frame.time if frame.time is not None else number / 25
+        start = seconds if start is None else start
+        seconds -= start
+        if seconds >= max_seconds:
+            return
+        # One frame for each 1/max_fps slot; the epsilon keeps 12 fps clips whole.
+        due = int(seconds * max_fps + 1e-3) if max_fps else slot + 1
+        if due > slot:
+            slot = due
+            yield frame, seconds
+
+
+def _frames(path: Path) -> Iterator[Any]:
+    """All frames that can be decoded, in order of presentation; damaged packets are passed over."""
     import av
 
-    options = {"protocol_whitelist": "file"}
-    with av.open(str(path), options=options) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        start: float | None = None
-        slot = -1
-        try:
-            for number, frame in enumerate(container.decode(stream)):
-                seconds = frame.time if frame.time is not None else number / 25
-                start = seconds if start is None else start
-                seconds -= start
-                if seconds >= max_seconds:
-                    return
-                # One frame for each 1/max_fps slot; the epsilon keeps 12 fps clips whole.
-                due = int(seconds * max_fps + 1e-3) if max_fps else slot + 1
-                if due > slot:
-                    slot = due
-                    yield frame, seconds
-        except av.error.FFmpegError:
-            return  # a damaged tail: what came before it counts
+    try:
+        with av.open(str(path), options={"protocol_whitelist": "file"}) as container:
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            for packet in container.demux(stream):
+                try:
+                    yield from packet.decode()
+                except av.error.FFmpegError:
+                    continue
+    except (av.error.FFmpegError, IndexError):
+        return  # a damaged tail: what came before it counts
 
 
 def _transform(frame: Any, step: Pass) -> Any:
