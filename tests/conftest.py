@@ -11,6 +11,11 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from hypothesis import settings
+
+# A time limit for each example fails on a busy machine and says nothing about the code.
+settings.register_profile("no-deadline", deadline=None)
+settings.load_profile("no-deadline")
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
