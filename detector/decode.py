@@ -30,6 +30,11 @@ EXACT_IN_DECORD: dict[str, frozenset[str]] = {
 }
 """Pairs of container and codec for which decord gave PyAV's pixels at 8 bits."""
 
+DECORD_MAX_PIXELS = 1280 * 720
+DECORD_MAX_BYTES = 256 * 1024**2
+"""Beyond these PyAV reads: decord keeps a queue of full frames and indexes the file once
+more (1080p: 330 to 825 MB and twice the processor time, PyAV 91 MB)."""
+
 _BATCH_BYTES = 256 * 1024**2
 """Frames that decord may hold at once."""
 
@@ -67,6 +72,10 @@ class PyavSource:
         """Counter-clockwise, as numpy.rot90 counts."""
         self.lost_times: list[int] = []
         """Time stamps of packets that could not be decoded since the last request."""
+        self._running: Iterator[tuple[int, Any]] = iter(())
+        self._at = -1
+        """Position of the last frame that `_running` gave; -1 = it cannot go on."""
+        self._is_tainted = False
 
     def _reopen(self) -> None:
         self._opened = open_container(*self._open)
@@ -106,15 +115,26 @@ class PyavSource:
             be decoded at all are left out.
         """
         left = set(wanted)
-        is_tainted = False
-        for position, frame in self._from(wanted[0]):
+        if not self._goes_on_to(wanted[0]):
+            self._running, self._is_tainted = self._from(wanted[0]), False
+        for position, frame in self._running:
+            self._at = position
             # Pictures that refer to a damaged one are damaged too, though no flag says so.
-            is_tainted = frame.is_corrupt or (is_tainted and not frame.key_frame)
+            self._is_tainted = frame.is_corrupt or (self._is_tainted and not frame.key_frame)
             if position in left:
                 left.discard(position)
-                yield position, None if is_tainted else self._picture(frame)
+                yield position, None if self._is_tainted else self._picture(frame)
             if not left or position > wanted[-1]:
                 return
+
+    def _goes_on_to(self, target: int) -> bool:
+        """Whether decoding on from where the last window ended is the shortest way."""
+        assert self.index is not None
+        pts, key_times = self.index.pts, self.index.key_times
+        if self._at < 0 or self._at >= target:
+            return False
+        key = key_times[np.searchsorted(key_times, pts[target], side="right") - 1]
+        return bool(key <= pts[self._at])
 
     def small_frames(
         self, wanted: Sequence[int] | None, width: int, height: int
@@ -129,6 +149,7 @@ class PyavSource:
         Yields:
             Position, (h, w, 3) RGB, damaged or not.
         """
+        self._at = -1
         found = self._from(0) if wanted is None else self._singles(wanted)
         for position, frame in found:
             small = frame.reformat(
@@ -224,7 +245,7 @@ class PyavSource:
                 has_begun = packet.is_keyframe
             try:
                 yield from context.decode(packet if packet is not None and packet.size else None)
-            except MemoryError:
+            except (MemoryError, BlockingIOError):
                 raise
             except (av.FFmpegError, ValueError):
                 if packet is not None and packet.pts is not None:

@@ -82,8 +82,12 @@ class Worker:
         limit_cpu(request["seconds"] * (os.cpu_count() or 1))
         try:
             actions[request["do"]](request, started)
-        except MemoryError:
+        except (MemoryError, BlockingIOError):  # the second: no memory for one more thread
             self._pyav = self._decord = None
+            self._fail("out-of-memory", "memory limit reached")
+        except ModuleNotFoundError as error:
+            self._fail("decoder-crash", f"{error}: unreel is not installed whole; unreel doctor")
+        except ImportError:  # a library could not be mapped
             self._fail("out-of-memory", "memory limit reached")
         except Exception as error:  # the parent turns it into a MediaError
             code = getattr(error, "code", "unreadable")

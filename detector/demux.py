@@ -50,7 +50,7 @@ def open_container(path: str, container: str) -> Any:
     options = {"format_whitelist": name, "protocol_whitelist": "file"}
     try:
         return av.open(path, format=name.split(",")[0], options=options, metadata_errors="replace")
-    except MemoryError:
+    except (MemoryError, BlockingIOError):
         raise
     except (av.FFmpegError, ValueError, OSError) as error:
         raise MediaError(

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from typing import Any
 
 from unreel.detector.config import Limits
-from unreel.detector.decode import EXACT_IN_DECORD, DecordSource, PyavSource
+from unreel.detector.decode import (
+    DECORD_MAX_BYTES,
+    DECORD_MAX_PIXELS,
+    EXACT_IN_DECORD,
+    DecordSource,
+    PyavSource,
+)
 from unreel.detector.demux import (
     HDR_TRANSFERS,
     FrameIndex,
@@ -47,43 +54,61 @@ def probe(path: str, container: str, limits: Limits, size_bytes: int, use_decord
     stream, warnings = pick_stream(opened, limits)
     check_promises(opened, stream, size_bytes, limits)
     index = index_frames(opened, stream, size_bytes, limits)
-    depth = bit_depth_of(stream)
     context = stream.codec_context
     threads = _threads(limits, context.width * context.height)
     pyav = PyavSource(path, container, stream.index, threads, limits.max_frame_pixels)
     pyav.index = index
     frame = pyav.first_frame()
-    codec = context.codec.canonical_name
-    decord, why_not = None, ""
-    even = frame.width % 2 == 0 and frame.height % 2 == 0  # odd chroma is scaled differently
-    exact = codec in EXACT_IN_DECORD.get(container, ()) and depth == 8 and even
-    if use_decord and exact and len(opened.streams.video) == 1:
-        try:
-            decord = DecordSource(path, index, threads)
-        except ValueError as error:
-            why_not = str(error)
-    sampler: DecordSource | PyavSource = decord or pyav
-    turned = pyav.quarter_turns % 2 == 1
-    height, width = pyav.size
     facts = {
-        "codec": codec,
-        "pixel_format": frame.format.name,
-        "bit_depth": depth,
-        "hdr": int(frame.color_trc) in HDR_TRANSFERS,
-        "width": height if turned else width,
-        "height": width if turned else height,
-        "rotation_degrees": -90 * pyav.quarter_turns % 360,
+        **_facts_of_stream(stream),
+        **_facts_of_picture(pyav, frame),
         "time_base": [index.time_base.numerator, index.time_base.denominator],
         "last_duration": index.last_duration,
-        "nominal_fps": float(stream.average_rate or 0),
         "has_audio": bool(opened.streams.audio),
-        "decoders": {"pyav": pyav.version, "decord": decord.version if decord else ""},
-        "decoder": sampler.name,
-        "why_not_decord": why_not[:200],
         "warnings": [*warnings, *index.warnings],
     }
+    decord = None
+    if use_decord and len(opened.streams.video) == 1 and _fits_decord(facts, container, size_bytes):
+        # It refuses what it counts or times differently; that is no error, PyAV reads instead.
+        with contextlib.suppress(ValueError):
+            decord = DecordSource(path, index, threads)
+    facts["decoder"] = "decord" if decord else "pyav"
+    facts["decoders"] = {"pyav": pyav.version, "decord": decord.version if decord else ""}
     opened.close()
     return Probe(pyav, decord, index, facts)
+
+
+def _facts_of_stream(stream: Any) -> dict[str, Any]:
+    return {
+        "codec": stream.codec_context.codec.canonical_name,
+        "bit_depth": bit_depth_of(stream),
+        "nominal_fps": float(stream.average_rate or 0),
+    }
+
+
+def _facts_of_picture(pyav: PyavSource, frame: Any) -> dict[str, Any]:
+    height, width = pyav.size
+    if pyav.quarter_turns % 2 == 1:
+        height, width = width, height
+    return {
+        "pixel_format": frame.format.name,
+        "hdr": int(frame.color_trc) in HDR_TRANSFERS,
+        "width": width,
+        "height": height,
+        "rotation_degrees": -90 * pyav.quarter_turns % 360,
+    }
+
+
+def _fits_decord(facts: dict[str, Any], container: str, size_bytes: int) -> bool:
+    """Whether decord is exact for such a file, and no more costly than PyAV."""
+    width, height = facts["width"], facts["height"]
+    return bool(
+        facts["codec"] in EXACT_IN_DECORD.get(container, ())
+        and facts["bit_depth"] == 8
+        and width % 2 == 0 == height % 2  # odd chroma is scaled differently
+        and width * height <= DECORD_MAX_PIXELS
+        and size_bytes <= DECORD_MAX_BYTES
+    )
 
 
 def _threads(limits: Limits, pixels: int) -> int:

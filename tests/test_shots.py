@@ -101,7 +101,7 @@ def test_a_fade_stays_one_shot(tmp_path: Path) -> None:
 
 def test_long_videos_are_cut_at_key_frames(tmp_path: Path) -> None:
     """80 s at 3 frames a second: three scenes, each begins at a key frame."""
-    film = np.concatenate([scene(seed, 80, 0.5) for seed in (11, 12, 13)])
+    film = np.concatenate([scene(11, 80, 0.5), 255 - scene(12, 80, 0.5), scene(13, 80, 0.5) // 3])
     with open_media(write_video(tmp_path, Recipe(fps=3, gop=10), frames=film)) as reader:
         shots = find_shots(reader)
     assert [round(s.t_start * 3) for s in shots] == [0, 80, 160]
