@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from unreel.data.manifest import Clip
 from unreel.detector.calibration import Calibration, bucket_name, parse_calibration
+from unreel.detector.errors import UsageError
 from unreel.training.baselines import baseline_scores, clip_features
 from unreel.training.cache import FrameCache
 from unreel.training.calibrate import HeldOut, calibration_of
@@ -128,8 +129,16 @@ def _calibrated(part: Judged, calibrations: Sequence[Calibration]) -> tuple[Arra
             calibration = calibrations[part.folds[i]]
             bucket = bucket_name(part.short_side[i], part.bits_per_pixel[i])
             scores[i] = calibration.score(float(logit), bucket)
-            points[i] = [calibration.operating_point(f, bucket).threshold for f in BAND]
+            points[i] = [_threshold(calibration, fpr, bucket) for fpr in BAND]
     return scores, points
+
+
+def _threshold(calibration: Calibration, fpr: float, bucket: str) -> float:
+    """Infinite where the camera clips are too few for that share: then nothing is flagged."""
+    try:
+        return calibration.operating_point(fpr, bucket).threshold
+    except UsageError:
+        return float("inf")
 
 
 def _peers(

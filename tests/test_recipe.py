@@ -1,0 +1,43 @@
+"""A recipe is read whole or refused with a suggestion."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from unreel.detector.errors import UsageError
+from unreel.training.recipe import Recipe, load_recipe
+
+
+def test_the_shipped_recipe_keeps_three_conditions_unseen() -> None:
+    recipe = load_recipe("small")
+    assert recipe.backbone == "tf_efficientnet_lite0"
+    assert not {"native23", "reshare", "screen"} & set(recipe.conditions)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("epoch = 3", "unknown key 'epoch'; did you mean 'epochs'"),
+        ("epochs = 'three'", "epochs = 'three', expected int"),
+        ("epochs = 3.5", "epochs = 3.5, expected int"),
+        ("= 3", "Invalid"),
+    ],
+)
+def test_mistakes_are_named(tmp_path: Path, text: str, complaint: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=complaint):
+        load_recipe(str(path))
+
+
+def test_whole_numbers_serve_as_fractions(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("head_rate = 1\nname = 'x'")
+    assert load_recipe(str(path)) == Recipe(name="x", head_rate=1.0)
+
+
+def test_unknown_names_list_the_shipped_ones() -> None:
+    with pytest.raises(UsageError, match=r"no recipe 'tiny'; give a \.toml file or one of: small"):
+        load_recipe("tiny")

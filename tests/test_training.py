@@ -1,0 +1,169 @@
+"""The whole way of a model on a small real set: cache, folds, calibration, export, scan.
+
+The set is made here: drifting textures against textures that flicker, so that a few steps of
+training have something to find.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the train extra: pip install 'unreel[train]'")
+pytest.importorskip("timm", reason="needs the train extra: pip install 'unreel[train]'")
+
+from click.testing import CliRunner
+
+from unreel.data.manifest import Clip, read_manifest, write_manifest
+from unreel.detector.config import ScanConfig
+from unreel.detector.encode import H264Writer
+from unreel.detector.errors import UsageError
+from unreel.detector.model import load_model
+from unreel.detector.scan import scan_video
+from unreel.training.backbones import build
+from unreel.training.commands import evaluate, train
+from unreel.training.cv import read_run, sampling_of
+from unreel.training.export import export_model
+from unreel.training.recipe import load_recipe
+
+pytestmark = pytest.mark.slow
+
+
+def _clip(path: Path, flickers: bool, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    ground = rng.integers(60, 190, (12, 16, 3), dtype=np.uint8).repeat(16, 0).repeat(16, 1)
+    with H264Writer(str(path), width=256, height=192, crf=20, preset="ultrafast") as writer:
+        for number in range(24):
+            frame = np.roll(ground, 2 * number, axis=1)
+            if flickers:
+                spots = rng.integers(0, 2, (48, 64, 1), dtype=np.uint8).repeat(4, 0).repeat(4, 1)
+                frame = np.clip(frame + 50 * spots.astype(int), 0, 255).astype(np.uint8)
+            writer.write(frame, number / 12)
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("set")
+    clips = []
+    for number in range(24):
+        path = folder / f"{number}.mp4"
+        _clip(path, flickers=number % 2 == 1, seed=number)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        label = "generated" if number % 2 else "real"
+        clips.append(Clip(path, label, f"g{number // 2}", generator="x" * (number % 2),
+                          source=f"s{number % 3}", sha256=digest))  # fmt: skip
+    write_manifest(folder / "manifest.csv", clips)
+    return folder / "manifest.csv"
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("recipe") / "tiny.toml"
+    path.write_text(
+        'name = "tiny"\nepochs = 3\nbatch = 4\nfolds = 2\ncrop = 96\nshort_side = 96\n'
+        'calibration_conditions = ["canonical"]\n[conditions]\ncanonical = 1.0\n'
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(
+    manifest: Path, recipe: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[str]]:
+    """A finished run folder and the arguments that made it."""
+    out = tmp_path_factory.mktemp("runs") / "tiny"
+    arguments = [str(recipe), "--manifest", str(manifest), "--out", str(out),
+                 "--cache", str(out.parent / "cache")]  # fmt: skip
+    result = CliRunner().invoke(train, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return out, arguments
+
+
+def test_a_run_leaves_a_model_folder_that_scan_takes(
+    run: tuple[Path, list[str]], manifest: Path
+) -> None:
+    folder = run[0] / "model"
+    names = {p.name for p in folder.iterdir()}
+    assert {"model.onnx", "model.safetensors", "config.json", "calibration.json",
+            "MODEL_CARD.md", "DONE"} <= names  # fmt: skip
+    calibration = json.loads((folder / "calibration.json").read_text())
+    assert calibration["real_clips"] == 12
+    model = load_model(folder)
+    clips = read_manifest(manifest)
+    report = scan_video(clips[0].path, model=model, config=ScanConfig(fpr=0.2))  # 12 camera clips
+    assert report.error is None
+    assert report.verdict is not None
+    assert report.verdict.score is not None
+    assert report.model.sha256 == hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest()
+
+
+def test_scores_are_out_of_fold(run: tuple[Path, list[str]], manifest: Path) -> None:
+    found = read_run(run[0])
+    clips = read_manifest(manifest)
+    for fold in range(2):
+        scored = json.loads((run[0] / f"fold{fold}" / "scores-canonical.json").read_text())
+        assert set(scored) == {c.sha256 for c in clips if found.fold_of[c.sha256] == fold}
+
+
+def test_training_learns_the_flicker(run: tuple[Path, list[str]], manifest: Path) -> None:
+    rows = [
+        json.loads(line)
+        for line in (run[0] / "final" / "log.jsonl").read_text().splitlines()
+    ]
+    assert rows[-1]["loss"] < rows[0]["loss"]
+
+
+def test_the_same_command_does_nothing_again(run: tuple[Path, list[str]]) -> None:
+    weights = run[0] / "fold0" / "weights.safetensors"
+    before = weights.stat().st_mtime_ns
+    result = CliRunner().invoke(train, run[1], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert weights.stat().st_mtime_ns == before
+
+
+def test_another_recipe_does_not_fit_the_folder(
+    run: tuple[Path, list[str]], manifest: Path
+) -> None:
+    with pytest.raises(UsageError, match="holds a run of other clips or settings"):
+        CliRunner().invoke(train, ["small", *run[1][1:]], catch_exceptions=False)
+
+
+def test_evaluation_prints_probes_and_baselines_beside_the_score(
+    run: tuple[Path, list[str]], manifest: Path
+) -> None:
+    arguments = [str(run[0]), "--manifest", str(manifest), "--cache", run[1][-1]]
+    result = CliRunner().invoke(evaluate, arguments, catch_exceptions=False)
+    for name in ("unreel", "probe: metadata", "probe: cadence", "frozen: late fusion"):
+        assert f"| canonical | {name}" in result.output
+    metrics = json.loads((run[0] / "evaluation" / "metrics.json").read_text())
+    assert metrics[0]["rows"]["unreel"]["clips"] == 24
+
+
+def test_the_graph_says_what_the_network_says(tmp_path: Path) -> None:
+    recipe = replace(load_recipe("small"), short_side=128)
+    network = build(recipe.backbone, head_width=recipe.head_width, dropout=recipe.dropout).eval()
+    torch.nn.init.normal_(network.head.judge[-1].weight, std=0.1)
+    halves = {k: v.half().float() if v.is_floating_point() else v
+              for k, v in network.state_dict().items()}  # fmt: skip
+    network.load_state_dict(halves)
+    export_model(network, recipe, sampling_of(recipe), tmp_path)
+    (tmp_path / "calibration.json").write_text(
+        json.dumps({"buckets": {"pooled": {"slope": 1, "intercept": 0, "real_logits": [0.0],
+                    "generated_logits": [0.0]}}, "real_clips": 1, "generated_clips": 1})
+    )  # fmt: skip
+    model = load_model(tmp_path)
+    frames = np.random.default_rng(0).integers(0, 256, (6, 96, 192, 3), dtype=np.uint8)
+    with torch.no_grad():
+        x = torch.from_numpy(frames).permute(0, 3, 1, 2)[None].float()
+        clip, frame, patch = network((x - 127) / 128)
+    found = model.judge(frames)
+    # Another size than it was traced at; 1e-2 is far below what moves a verdict.
+    assert abs(found.clip - float(clip)) < 1e-2
+    np.testing.assert_allclose(found.frames, frame[0].numpy(), atol=1e-2)
+    np.testing.assert_allclose(found.patches.mean(axis=(1, 2)), found.frames, atol=1e-3)
+    assert found.patches.shape == patch.shape[1:]
