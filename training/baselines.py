@@ -135,15 +135,15 @@ def baseline_scores(
     for kind, values in features.items():
         for fold in np.unique(folds):
             test = folds == fold
-            model = _regression(values.shape[1], seed)
+            model = _regression(values.shape[1], int((~test).sum()), seed)
             model.fit(values[~test], labels[~test])
             scores[kind][test] = model.decision_function(values[test])
     fused = [np.clip(scores[kind], -5, 5) for kind in KINDS]
     return scores | {FUSION: np.mean(fused, axis=0)}
 
 
-def _regression(width: int, seed: int) -> Pipeline:
+def _regression(width: int, rows: int, seed: int) -> Pipeline:
     """Standardised, at most 60 principal components, balanced classes."""
-    reduce = [PCA(60, whiten=True, random_state=seed)] if width > 60 else []
+    reduce = [PCA(min(60, rows), whiten=True, random_state=seed)] if width > 60 else []
     last = LogisticRegression(C=0.02 if width > 60 else 0.3, class_weight="balanced", max_iter=2000)
     return make_pipeline(StandardScaler(), *reduce, last)
