@@ -243,14 +243,18 @@ class PyavSource:
                 if packet.pts > not_after:
                     return
                 has_begun = packet.is_keyframe
+            if packet is not None and not packet.size and packet.pts is None:
+                packet = None  # the end
+            if packet is not None and not packet.size:
+                continue  # Theora: the last picture once more
             try:
-                yield from context.decode(packet if packet is not None and packet.size else None)
+                yield from context.decode(packet)
             except (MemoryError, BlockingIOError):
                 raise
             except (av.FFmpegError, ValueError):
                 if packet is not None and packet.pts is not None:
                     self.lost_times.append(packet.pts)
-            if packet is None or not packet.size:
+            if packet is None:
                 return
 
 

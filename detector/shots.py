@@ -33,6 +33,8 @@ MIN_SHOT_SECONDS = 0.3
 """Nearer cuts are flashes or strobes; of two, the stronger one stays."""
 MIN_CHANGE = 14.0
 """Mean difference of hue, saturation and value, 0..255, below which nothing is a cut."""
+MIN_PICTURE_CHANGE = 8.0
+"""Mean difference of red, green and blue: the hue of grey and dark pictures jumps without a cut."""
 STANDS_OUT = 3.0
 """So many times the change of its neighbours is a cut."""
 RETURN_SHARE = 0.6
@@ -154,6 +156,7 @@ def cuts_of_changes(
         int(i)
         for i in np.flatnonzero(changes >= MIN_CHANGE)
         if changes[i] >= STANDS_OUT * _neighbours(changes, int(i))
+        and _distance(thumbs[i - 1], thumbs[i]) >= MIN_PICTURE_CHANGE
     ]
     kept = [i for i in candidates if not _comes_back(i, pts_seconds, thumbs)]
     return _far_enough(kept, changes, pts_seconds)

@@ -327,6 +327,23 @@ def test_names_that_are_commands_elsewhere(tmp_path: Path, monkeypatch: pytest.M
             assert number_of(reader.read(window_of(4)).frames[0]) == 4
 
 
+@pytest.mark.parametrize(
+    ("name", "frames"),
+    [
+        ("vide--video-ocean-395eda.ogv", 238),  # Theora with empty packets for repeated pictures
+        ("bgslibrary--video02.avi", 288),  # Xvid: B-frames packed into the packet before them
+        ("kokborokisl--bake.mp4", 155),  # one time stamp twice
+    ],
+)
+def test_odd_files_from_the_wild(corpus: Path, name: str, frames: int) -> None:
+    with open_media(next(corpus.glob(f"clips/*/{name}"))) as reader:
+        assert reader.media.frames == frames
+        assert sum(len(p) for p, _ in reader.small_frames()) == frames
+        positions = tuple(range(1, frames, frames // 9))
+        assert reader.read(window_of(*positions)).window.frame_indices == positions
+        assert reader.warnings == []
+
+
 def crashing_reader(path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> Reader:
     """A reader whose decord stands in for one that goes wrong in the middle of a window."""
     package = path.parent / "fake" / "decord"
