@@ -134,8 +134,7 @@ def open_session(graph: bytes, threads: int, named: Path) -> Any:
     Raises:
         ModelError: The runtime refuses the graph.
     """
-    import onnxruntime
-
+    onnxruntime = _import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or os.cpu_count() or 1
     options.inter_op_num_threads = 1
@@ -146,3 +145,16 @@ def open_session(graph: bytes, threads: int, named: Path) -> Any:
         return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the runtime's own exception types are private
         raise ModelError(f"onnxruntime refuses {named}: {error}") from error
+
+
+def _import_onnxruntime() -> Any:
+    """The runtime, with its telemetry off.
+
+    Since 1.29 its wheels send name and hash of the model and facts about the machine to Microsoft,
+    and keep a device number under ~/.cache, unless this is in the environment before the import.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    onnxruntime.disable_telemetry_events()  # had the caller imported it before us
+    return onnxruntime

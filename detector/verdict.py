@@ -104,8 +104,8 @@ def decide(
     label, reasons = _label(score, recheck, shots, point, band)
     if point.bucket != bucket:
         reasons.append(
-            f"the calibration set holds too few camera clips of this quality ({bucket}) for "
-            "this share of false alarms: threshold and share are those of all camera clips"
+            f"too few camera clips of this quality ({bucket}) to calibrate on: threshold and "
+            "share are those of all camera clips"
         )
     return Verdict(
         label=label,

@@ -7,6 +7,7 @@ the model runtime are held to it, not only Python's socket module.
 from __future__ import annotations
 
 import json
+import os
 import platform
 import signal
 import subprocess
@@ -49,33 +50,41 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def without_network(*arguments: str) -> subprocess.CompletedProcess[str]:
+def without_network(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
+    """Run Python as a user at home would: libraries keep quiet in CI, which must not hide them."""
     launcher = [sys.executable, "-c", WITHOUT_NETWORK, str(SOCKET_SYSCALL)]
-    return subprocess.run([*launcher, *arguments], capture_output=True, text=True, timeout=60)
-
-
-@pytest.mark.parametrize("family", ["AF_INET", "AF_INET6"])
-def test_the_filter_bites_also_in_a_child(family: str) -> None:
-    ask = f"import socket; socket.socket(socket.{family})"
-    assert without_network("-c", ask).returncode == -signal.SIGSYS
-    child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {ask!r}], check=True)"
-    assert (
-        f"died with <Signals.SIGSYS: {int(signal.SIGSYS)}>" in without_network("-c", child).stderr
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home)}
+    return subprocess.run(
+        [*launcher, *arguments], capture_output=True, text=True, timeout=120, env=environment
     )
 
 
-def test_scan_asks_for_no_network(clip: Path) -> None:
-    done = without_network("-m", "unreel.detector.cli", "scan", "--json", str(clip))
+@pytest.mark.parametrize("family", ["AF_INET", "AF_INET6"])
+def test_the_filter_bites_also_in_a_child(family: str, tmp_path: Path) -> None:
+    ask = f"import socket; socket.socket(socket.{family})"
+    assert without_network("-c", ask, home=tmp_path).returncode == -signal.SIGSYS
+    child = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {ask!r}], check=True)"
+    assert (
+        f"died with <Signals.SIGSYS: {int(signal.SIGSYS)}>"
+        in without_network("-c", child, home=tmp_path).stderr
+    )
+
+
+def test_scan_asks_for_no_network_and_leaves_nothing_behind(clip: Path, tmp_path: Path) -> None:
+    scan = ["-m", "unreel.detector.cli", "scan", "--json", str(clip)]
+    done = without_network(*scan, home=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     row = json.loads(done.stdout)
     assert row["status"] == "ok"
     assert row["verdict"]["score"] is not None
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_playlist_is_not_followed(tmp_path: Path) -> None:
     trap = tmp_path / "clip.mp4"
     trap.write_text("#EXTM3U\n#EXTINF:10,\nhttp://127.0.0.1:9/segment.ts\n#EXT-X-ENDLIST\n")
-    done = without_network("-m", "unreel.detector.cli", "scan", "--json", str(trap))
+    scan = ["-m", "unreel.detector.cli", "scan", "--json", str(trap)]
+    done = without_network(*scan, home=tmp_path)
     assert done.returncode == 3, done.stderr
     assert json.loads(done.stdout)["error"]["code"] == "playlist"
