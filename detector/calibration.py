@@ -51,6 +51,8 @@ class Bucket:
     """(R,) ascending."""
     generated_logits: NDArray[np.float64]
     """(G,) ascending."""
+    real_clips: int
+    """Distinct camera clips behind `real_logits`: one clip stands there once per condition."""
 
     def threshold_logit(self, fpr: float) -> float:
         """Half-way between the last real logit allowed above and the first one below."""
@@ -78,20 +80,27 @@ class Calibration:
         """Name of the quality bucket of a file."""
         return bucket_name(media.short_side, media.bits_per_pixel)
 
+    def camera_clips(self, bucket: str) -> int:
+        """Distinct held-out camera clips that stand for a bucket."""
+        return self._of(bucket).real_clips
+
+    def _of(self, bucket: str) -> Bucket:
+        return self.buckets.get(bucket, self.buckets[POOLED])
+
     def score(self, logit: float, bucket: str) -> float:
         """LR / (1 + LR), 0..1, higher = generated; not capped, so that it keeps the order."""
-        found = self.buckets[POOLED]  # one line for all: a bucket's own would break the order
+        found = self._of(bucket)
         return 1 / (1 + math.exp(-min(max(found.slope * logit + found.intercept, -60), 60)))
 
     def llr(self, logit: float, bucket: str) -> float:
         """log10 likelihood ratio generated : camera, within +-cap."""
-        found = self.buckets[POOLED]
+        found = self._of(bucket)
         value = (found.slope * logit + found.intercept) / math.log(10)
         return min(max(value, -self.cap), self.cap)
 
     def percentile_among_real(self, logit: float, bucket: str) -> float:
         """Share of held-out camera clips of this quality that score lower, 0..1."""
-        real = self.buckets.get(bucket, self.buckets[POOLED]).real_logits
+        real = self._of(bucket).real_logits
         return float(np.searchsorted(real, logit, side="left") / len(real))
 
     def operating_point(self, fpr: float, bucket: str) -> OperatingPoint:
@@ -101,11 +110,10 @@ class Calibration:
             UsageError: Fewer than one held-out camera clip would be allowed above.
         """
         name = bucket if bucket in self.buckets else POOLED
-        found = self.buckets[name]
-        if not 0 < fpr < 1 or fpr * len(found.real_logits) < 1:
+        if not 0 < fpr < 1 or fpr * found.real_clips < 1:
             raise UsageError(
-                f"a share of false alarms of {fpr:g} was asked for; the {len(found.real_logits)} "
-                f"held-out camera clips ({name}) support {1 / len(found.real_logits):.4f} to 1"
+                f"a share of false alarms of {fpr:g} was asked for; the {found.real_clips} "
+                f"held-out camera clips ({name}) support {1 / found.real_clips:.4f} to 1"
             )
         return OperatingPoint(fpr, self.score(found.threshold_logit(fpr), name), name)
 
@@ -133,6 +141,7 @@ def parse_calibration(content: dict[str, Any]) -> Calibration:
             float(b["intercept"]),
             np.sort(np.asarray(b["real_logits"], np.float64)),
             np.sort(np.asarray(b["generated_logits"], np.float64)),
+            int(b["real_clips"]),
         )
         for name, b in content["buckets"].items()
     }

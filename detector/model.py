@@ -83,6 +83,8 @@ def load_model(folder: str | os.PathLike[str] | None = None, threads: int = 0) -
         ModelError: A file is missing or damaged, or was made for another version of the interface.
     """
     where = Path(folder) if folder is not None else DEFAULT_FOLDER
+    if where.is_dir() and not (where / "DONE").exists():
+        raise ModelError(f"{where} has no file DONE: it is not a model folder, or not finished")
     config = _config(where)
     try:
         graph = (where / "model.onnx").read_bytes()

@@ -115,7 +115,7 @@ def decide(
         operating_point=point,
         reasons=tuple(reasons),
         llr_cap=calibration.cap,
-        camera_clips=calibration.real_clips,
+        camera_clips=calibration.camera_clips(bucket),
     )
 
 

@@ -23,7 +23,7 @@ from unreel.detector.errors import ModelError, UsageError
 REAL = np.sort(np.random.default_rng(0).normal(-1, 1, 300))
 GENERATED = np.sort(np.random.default_rng(1).normal(1, 1, 250))
 # Two unit normals at -1 and +1: the true ln LR is 2x.
-CALIBRATION = Calibration({POOLED: Bucket(2.0, 0.0, REAL, GENERATED)}, 300, 250)
+CALIBRATION = Calibration({POOLED: Bucket(2.0, 0.0, REAL, GENERATED, 300)}, 300, 250)
 
 
 @pytest.mark.parametrize("fpr", [0.01, 0.05, 0.1, 0.5])
@@ -37,6 +37,14 @@ def test_no_more_camera_clips_than_allowed_reach_the_threshold(fpr: float) -> No
 def test_a_share_that_the_clips_cannot_support_is_refused() -> None:
     with pytest.raises(UsageError, match=r"0\.001 was asked for; the 300 held-out"):
         CALIBRATION.operating_point(0.001, POOLED)
+
+
+def test_a_clip_under_two_conditions_counts_once() -> None:
+    twice = Bucket(2.0, 0.0, np.sort(np.concatenate([REAL, REAL])), GENERATED, 300)
+    found = Calibration({POOLED: twice}, 300, 250)
+    assert found.camera_clips("anything") == 300
+    with pytest.raises(UsageError, match=r"the 300 held-out camera clips \(pooled\) support 0\.0033"):
+        found.operating_point(0.002, POOLED)
 
 
 @given(st.floats(-50, 50), st.floats(-50, 50))
@@ -86,7 +94,8 @@ def test_a_broken_file_is_a_model_error(tmp_path: Path, content: str) -> None:
 
 
 def test_a_file_without_camera_clips_is_a_model_error(tmp_path: Path) -> None:
-    bucket = {"slope": 1, "intercept": 0, "real_logits": [], "generated_logits": [1.0]}
+    bucket = {"slope": 1, "intercept": 0, "real_logits": [], "generated_logits": [1.0],
+              "real_clips": 0}  # fmt: skip
     path = tmp_path / "calibration.json"
     content = {"buckets": {"pooled": bucket}, "real_clips": 0, "generated_clips": 1}
     path.write_text(json.dumps(content))

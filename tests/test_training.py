@@ -152,10 +152,11 @@ def test_the_graph_says_what_the_network_says(tmp_path: Path) -> None:
               for k, v in network.state_dict().items()}  # fmt: skip
     network.load_state_dict(halves)
     export_model(network, recipe, sampling_of(recipe), tmp_path)
-    (tmp_path / "calibration.json").write_text(
-        json.dumps({"buckets": {"pooled": {"slope": 1, "intercept": 0, "real_logits": [0.0],
-                    "generated_logits": [0.0]}}, "real_clips": 1, "generated_clips": 1})
-    )  # fmt: skip
+    bucket = {"slope": 1, "intercept": 0, "real_logits": [0.0], "generated_logits": [0.0],
+              "real_clips": 1}  # fmt: skip
+    content = {"buckets": {"pooled": bucket}, "real_clips": 1, "generated_clips": 1}
+    (tmp_path / "calibration.json").write_text(json.dumps(content))
+    (tmp_path / "DONE").touch()
     model = load_model(tmp_path)
     frames = np.random.default_rng(0).integers(0, 256, (6, 96, 192, 3), dtype=np.uint8)
     with torch.no_grad():

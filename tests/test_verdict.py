@@ -28,8 +28,10 @@ from unreel.detector.verdict import calibrated, decide, in_digits, score_shots
 class LogisticCalibration:
     """Score = sigmoid(logit); `generated` from 0.9 at 1 %, the band from 0.7 at 5 %."""
 
-    real_clips: int = 289
     cap: float = 2.0
+
+    def camera_clips(self, bucket: str) -> int:
+        return 289
 
     def score(self, logit: float, bucket: str) -> float:
         return 1 / (1 + math.exp(-logit))

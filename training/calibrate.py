@@ -42,7 +42,9 @@ def calibration_of(rows: Sequence[HeldOut]) -> dict[str, Any]:
         members = [r for r, n in zip(rows, names, strict=True) if n == name]
         real = len({r.clip for r in members if not r.positive})
         if real >= MIN_REAL_CLIPS and any(r.positive for r in members):
-            buckets[name] = _bucket(members)
+            bucket = _bucket(members)
+            if bucket["slope"] > 0:  # else the score says nothing there: the pooled line stands in
+                buckets[name] = bucket
     return {
         "buckets": buckets,
         "real_clips": len({r.clip for r in rows if not r.positive}),
@@ -59,6 +61,7 @@ def _bucket(rows: Sequence[HeldOut]) -> dict[str, Any]:
         "intercept": intercept,
         "real_logits": [round(float(x), 4) for x in np.sort(logits[labels == 0])],
         "generated_logits": [round(float(x), 4) for x in np.sort(logits[labels == 1])],
+        "real_clips": len({r.clip for r in rows if not r.positive}),
     }
 
 

@@ -72,7 +72,10 @@ def train(
     help="raw, canonical, native23, hard, reshare, screen or all. Repeatable.",
 )  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for metrics.json, tables.md.")
-@click.option("--baselines/--no-baselines", default=True, help="Frozen features beside it.")
+@click.option(
+    "--baselines", multiple=True, default=("canonical",), show_default=True,
+    help="Conditions that get rows of frozen features too, of a run folder. Repeatable.",
+)  # fmt: skip
 @_CACHE
 @_WORKERS
 def evaluate(
@@ -80,7 +83,7 @@ def evaluate(
     manifest: Path,
     conditions: tuple[str, ...],
     out: Path | None,
-    baselines: bool,
+    baselines: tuple[str, ...],
     cache_folder: Path,
     workers: int,
 ) -> None:

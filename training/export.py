@@ -42,6 +42,7 @@ def export_model(
     state = {k: v.half().contiguous() if v.is_floating_point() else v.contiguous()
              for k, v in network.state_dict().items()}  # fmt: skip
     save_file(state, folder / "model.safetensors")
+    (folder / "model.safetensors").chmod(0o644)  # the library writes for its owner alone
     graph = folder / "model.onnx"
     write_graph(network, recipe, graph)
     _store_as_half(graph)

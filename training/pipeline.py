@@ -111,7 +111,7 @@ def run_evaluation(
     cache_folder: Path,
     *,
     out: Path | None = None,
-    baselines: bool = True,
+    baselines: Sequence[str] = (),
     workers: int = 2,
     tell: Tell = lambda _: None,
 ) -> str:
@@ -141,7 +141,7 @@ def _evaluate_run(
     clips: Sequence[Clip],
     names: Sequence[str],
     cache_folder: Path,
-    baselines: bool,
+    baselines: Sequence[str],
     workers: int,
     tell: Tell,
 ) -> list[dict[str, Any]]:
@@ -160,8 +160,11 @@ def _evaluate_run(
         found[name] = _judge_run(run, clips, name, cache)
     fitted_on = [found[n] for n in run.recipe.calibration_conditions]
     calibrations = nested_calibrations(fitted_on, run.recipe.folds)
-    features = target / "frozen" if baselines else None
-    return [evaluate_condition(found[n], calibrations, cache, features) for n in names]
+    kept = target / "frozen"
+    return [
+        evaluate_condition(found[n], calibrations, cache, kept if n in baselines else None)
+        for n in names
+    ]
 
 
 def _evaluate_model(
