@@ -110,6 +110,7 @@ class Calibration:
             UsageError: Fewer than one held-out camera clip would be allowed above.
         """
         name = bucket if bucket in self.buckets else POOLED
+        found = self.buckets[name]
         if not 0 < fpr < 1 or fpr * found.real_clips < 1:
             raise UsageError(
                 f"a share of false alarms of {fpr:g} was asked for; the {found.real_clips} "
