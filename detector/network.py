@@ -54,6 +54,33 @@ class TemporalHead(nn.Module):
         return self.judge(torch.cat([attended, typical, uneven], dim=1)).squeeze(1)
 
 
+class FrozenProbe(nn.Module):
+    """What the backbone's untouched middle stages say: a linear probe on their means.
+
+    Tuning on a few hundred clips forgets; the stages as ImageNet left them err on other generators,
+    so that the sum of both log odds is better than either.
+
+    Args:
+        stages: The stages behind the shared ones, with their original weights.
+        weight: (D,) of the linear probe, D = channels of all stages together.
+        bias: Of the linear probe.
+    """
+
+    def __init__(self, stages: nn.ModuleList, weight: Tensor, bias: float) -> None:
+        super().__init__()
+        self.stages = stages
+        self.weight = nn.Parameter(weight, requires_grad=False)
+        self.bias = nn.Parameter(torch.tensor(bias), requires_grad=False)
+
+    def forward(self, shared: Tensor, n: int, t: int) -> Tensor:
+        """(N*T, C, h, w) maps of the shared stages to (N,) logits."""
+        means = []
+        for stage in self.stages:
+            shared = stage(shared)
+            means.append(shared.mean(dim=(2, 3)).unflatten(0, (n, t)).mean(dim=1))
+        return torch.cat(means, dim=1) @ self.weight + self.bias
+
+
 class SpatioTemporalClassifier(nn.Module):
     """Logits of generated against camera footage for a window of frames.
 
@@ -81,6 +108,10 @@ class SpatioTemporalClassifier(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.frame = nn.Linear(channels, 1)
         self.head = TemporalHead(channels, head_width, dropout)
+        self.probe: FrozenProbe | None = None
+        """Set after training; its log odds add to the clip's."""
+        self.shared_stages = 0
+        """The stem and so many stages are the same for backbone and probe."""
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Judge windows.
@@ -92,9 +123,22 @@ class SpatioTemporalClassifier(nn.Module):
             clip_logit (N,), frame_logits (N, T), patch_logits (N, T, h, w).
         """
         n, t = frames.shape[:2]
-        maps = self.backbone.forward_features(frames.flatten(0, 1))  # (N*T, C, h, w)
+        maps, probed = self._maps(frames.flatten(0, 1), n, t)  # (N*T, C, h, w)
         pooled = maps.mean(dim=(2, 3)).unflatten(0, (n, t))  # (N, T, C)
         frame_logits = self.frame(self.dropout(pooled)).squeeze(-1)  # (N, T)
         patches = nn.functional.conv2d(maps, self.frame.weight[:, :, None, None], self.frame.bias)
-        clip_logit = frame_logits.mean(dim=1) + self.head(pooled)
+        clip_logit = frame_logits.mean(dim=1) + self.head(pooled) + probed
         return clip_logit, frame_logits, patches.squeeze(1).unflatten(0, (n, t))
+
+    def _maps(self, images: Tensor, n: int, t: int) -> tuple[Tensor, Tensor | float]:
+        """The backbone's last map of each image, and the probe's (N,) logits."""
+        if self.probe is None:
+            return self.backbone.forward_features(images), 0.0
+        net = self.backbone  # of the EfficientNet kind: training checks it
+        x = net.bn1(net.conv_stem(images))
+        for stage in net.blocks[: self.shared_stages]:
+            x = stage(x)
+        probed = self.probe(x, n, t)
+        for stage in net.blocks[self.shared_stages :]:
+            x = stage(x)
+        return net.bn2(net.conv_head(x)), probed

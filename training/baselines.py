@@ -27,6 +27,8 @@ from unreel.training.cache import CachedClip, FrameCache
 
 Array = NDArray[np.float64]
 BACKBONE = "tf_efficientnet_lite0"
+PROBED_STAGES = (2, 3, 4, 5)
+"""Stages whose means are features."""
 KINDS = ("mean over time", "spread over time", "stages", "path geometry", "spectra and residuals")
 FUSION = "late fusion of these"
 
@@ -66,7 +68,7 @@ def _features(
         means = []
         for number, block in enumerate(backbone.blocks):
             x = block(x)
-            if number in (2, 3, 4, 5):
+            if number in PROBED_STAGES:
                 means.append(x.mean(dim=(0, 2, 3)).numpy())
         head = backbone.bn2(backbone.conv_head(x)).mean(dim=(2, 3)).numpy()  # (T, C)
         heads.append(head)
@@ -140,6 +142,11 @@ def baseline_scores(
             scores[kind][test] = model.decision_function(values[test])
     fused = [np.clip(scores[kind], -5, 5) for kind in KINDS]
     return scores | {FUSION: np.mean(fused, axis=0)}
+
+
+def stage_regression(rows: int, seed: int) -> Pipeline:
+    """The regression on stage means, for the probe in the network."""
+    return _regression(1000, rows, seed)
 
 
 def _regression(width: int, rows: int, seed: int) -> Pipeline:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from unreel.data.canonical import CONDITIONS, encode_condition
 from unreel.data.manifest import Clip
-from unreel.detector.config import SamplingConfig
+from unreel.detector.config import Limits, SamplingConfig
 from unreel.detector.errors import MediaError
 from unreel.detector.media import open_media
 from unreel.detector.preprocess import to_model_size
@@ -137,7 +137,8 @@ def _make_entry(job: tuple[FrameCache, Clip, str]) -> str | None:
 
 
 def _sample(path: Path, cache: FrameCache) -> tuple[list[NDArray[np.uint8]], dict[str, float]]:
-    with open_media(path) as reader:
+    # Patient: a busy machine must not decide which clips are trained on.
+    with open_media(path, Limits(wall_seconds_per_request=300)) as reader:
         plan = plan_windows(reader.pts_seconds, find_shots(reader), cache.sampling)
         windows = []
         for window in plan:

@@ -25,6 +25,7 @@ from unreel.training.baselines import baseline_scores, clip_features
 from unreel.training.cache import FrameCache
 from unreel.training.calibrate import HeldOut, calibration_of
 from unreel.training.metrics import auc, measure, real_vs_real_floor
+from unreel.training.probe import features_file
 from unreel.training.probes import cadence_features, metadata_features, probe_scores
 
 Array = NDArray[np.float64]
@@ -94,7 +95,7 @@ def evaluate_condition(
         part: The judged clips.
         calibrations: By fold; each fitted without that fold.
         cache: For the probes' facts.
-        features: Where frozen features are kept; None = leave the baselines out.
+        features: Run folder that keeps frozen features; None = leave the baselines out.
     """
     there = np.isfinite(part.logits)
     face = np.array([c.is_face_only for c in part.clips])
@@ -160,7 +161,7 @@ def _peers(
     folds = part.folds[main]
     found = {n: probe_scores(t[main], labels[main], folds) for n, t in tables.items()}
     if features is not None:
-        kept = features / f"frozen-{part.condition}.npz"
+        kept = features_file(features, part.condition)
         frozen = clip_features(part.clips, part.condition, cache, kept)
         frozen = {kind: values[main] for kind, values in frozen.items()}
         scored = baseline_scores(frozen, labels[main], folds)

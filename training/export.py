@@ -39,8 +39,10 @@ def export_model(
         folder: Made when missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    # The probe's stages are ImageNet's own and stand in the graph: they are not stored twice.
     state = {k: v.half().contiguous() if v.is_floating_point() else v.contiguous()
-             for k, v in network.state_dict().items()}  # fmt: skip
+             for k, v in network.state_dict().items()
+             if not k.startswith("probe.stages.")}  # fmt: skip
     save_file(state, folder / "model.safetensors")
     (folder / "model.safetensors").chmod(0o644)  # the library writes for its owner alone
     graph = folder / "model.onnx"

@@ -17,7 +17,14 @@ from unreel.detector.model import load_model
 from unreel.training.cache import FrameCache
 from unreel.training.calibrate import HeldOut, write_calibration
 from unreel.training.card import write_card
-from unreel.training.cv import Run, open_run, out_of_fold, read_run, train_fold
+from unreel.training.cv import (
+    Run,
+    open_run,
+    out_of_fold,
+    read_run,
+    train_fold,
+    trained_network,
+)
 from unreel.training.evaluate import Judged, evaluate_condition, judged, nested_calibrations
 from unreel.training.export import export_model
 from unreel.training.predict import clip_logits, judge_of_model
@@ -84,7 +91,7 @@ def export_run(run: Run, clips: Sequence[Clip], cache: FrameCache, folder: Path)
         raise UsageError(
             f"{run.folder / 'final'} is not finished: run the same `unreel train` again"
         )
-    network = train_split([], cache, run.recipe, run.folder / "final")
+    network = trained_network(run, clips, cache, None)
     export_model(network, run.recipe, cache.sampling, folder)
     rows: list[HeldOut] = []
     for name in run.recipe.calibration_conditions:
@@ -160,9 +167,8 @@ def _evaluate_run(
         found[name] = _judge_run(run, clips, name, cache)
     fitted_on = [found[n] for n in run.recipe.calibration_conditions]
     calibrations = nested_calibrations(fitted_on, run.recipe.folds)
-    kept = target / "frozen"
     return [
-        evaluate_condition(found[n], calibrations, cache, kept if n in baselines else None)
+        evaluate_condition(found[n], calibrations, cache, target if n in baselines else None)
         for n in names
     ]
 
