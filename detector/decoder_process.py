@@ -21,6 +21,7 @@ from unreel.detector.decode_worker import FRAME
 from unreel.detector.errors import MEDIA_ERROR_CODES, MediaError
 
 _MAX_HEADER_BYTES = 1 << 20
+_MAX_QUEUED_SECONDS = 600.0
 _PIPE_BYTES = 1 << 20
 _SETPIPE_SZ = 1031
 """fcntl's F_SETPIPE_SZ on Linux: fewer switches between the two processes."""
@@ -75,6 +76,7 @@ class DecoderProcess:
         self._ready = selectors.DefaultSelector()
         self._ready.register(self._out, selectors.EVENT_READ)
         self._busy = False
+        self._queued_before = 0.0
 
     @property
     def alive(self) -> bool:
@@ -93,6 +95,7 @@ class DecoderProcess:
         """
         assert not self._busy and self._child.stdin is not None
         self._busy = True
+        self._queued_before = self._queued_seconds()
         seconds = max(1.0, deadline - time.monotonic())
         try:
             self._child.stdin.write(json.dumps({**request, "seconds": seconds}).encode() + b"\n")
@@ -157,15 +160,34 @@ class DecoderProcess:
             done += got
 
     def _wait(self, deadline: float) -> None:
-        left = deadline - time.monotonic()
-        if left <= 0 or not self._ready.select(left):
-            self._child.kill()
-            self._child.wait()
-            raise MediaError(
-                "timeout",
-                "decoding took longer than the limit allows and was stopped; cut out the part in "
-                "question, or scale the video down: ffmpeg -i FILE -vf scale=1280:-2 smaller.mp4",
-            )
+        """Until there is something to read; time that the child queued for a processor is free."""
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                left += min(self._queued_seconds() - self._queued_before, _MAX_QUEUED_SECONDS)
+            if left <= 0:
+                break
+            if self._ready.select(min(left, 1.0)):
+                return
+        self._child.kill()
+        self._child.wait()
+        raise MediaError(
+            "timeout",
+            "decoding took longer than the limit allows and was stopped; cut out the part in "
+            "question, or scale the video down: ffmpeg -i FILE -vf scale=1280:-2 smaller.mp4",
+        )
+
+    def _queued_seconds(self) -> float:
+        """How long the thread of the child that queued longest was ready, but had no processor.
+
+        Linux tells; elsewhere 0. A busy machine is no reason to call a video undecodable.
+        """
+        longest = 0
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            for task in os.scandir(f"/proc/{self._child.pid}/task"):
+                with open(f"{task.path}/schedstat") as handle:
+                    longest = max(longest, int(handle.read().split()[1]))
+        return longest / 1e9
 
     def _died(self) -> MediaError:
         """The child is gone: find out how."""

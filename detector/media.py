@@ -143,8 +143,8 @@ class Reader:
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
         """One pass at low resolution, not rotated, for looking at the whole video.
 
-        The pass ends early when it takes longer than half of the limit for one request; what has
-        been seen until then is in what was yielded.
+        The pass ends early when it takes nearly as much processor time as one request may take;
+        what has been seen until then is in what was yielded.
 
         Args:
             positions: Frames to look at (a seek each), or None for all, one after the other.
@@ -166,7 +166,7 @@ class Reader:
             "width": width,
             "height": height,
             "frames": None if positions is None else [int(p) for p in positions],
-            "soft_seconds": seconds / 2,
+            "soft_seconds": 0.8 * seconds,
         }
         seen = np.zeros(len(self.pts_seconds), np.bool_)
         for message in self._exchange(request, seconds, None):

@@ -24,10 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unreel.detector.media import Reader
-from unreel.detector.records import Sample, Shot
+from unreel.detector.records import Media, Sample, Shot
 
 FULL_PASS_SECONDS = 60.0
-"""Longer videos are looked at by key frame."""
+FULL_PASS_GIGAPIXELS = 4.0
+"""Longer or larger videos (a minute of 1080p is 3.7) are looked at by key frame."""
 MAX_KEY_FRAMES = 240
 MIN_SHOT_SECONDS = 0.3
 """Nearer cuts are flashes or strobes; of two, the stronger one stays."""
@@ -58,7 +59,7 @@ def find_shots(reader: Reader) -> tuple[Shot, ...]:
     """
     cuts: list[int] = []
     frames = len(reader.pts_seconds)
-    if frames > 1 and reader.media.duration_seconds <= FULL_PASS_SECONDS:
+    if frames > 1 and is_seen_whole(reader.media):
         cuts, seen = _cuts_of_pass(reader)
         if seen < frames - 1:
             later = [c for c in _cuts_of_keys(reader) if c > seen]
@@ -66,6 +67,12 @@ def find_shots(reader: Reader) -> tuple[Shot, ...]:
     elif frames > 1:
         cuts = _cuts_of_keys(reader)
     return shots_of(cuts, reader.pts_seconds, reader.media.duration_seconds)
+
+
+def is_seen_whole(media: Media) -> bool:
+    """Whether find_shots looks at every frame; if not, windows need split_at_cut."""
+    gigapixels = media.width * media.height * media.frames / 1e9
+    return media.duration_seconds <= FULL_PASS_SECONDS and gigapixels <= FULL_PASS_GIGAPIXELS
 
 
 def shots_of(
