@@ -19,7 +19,7 @@ from unreel.detector.media import Reader, open_media
 from unreel.detector.model import load_model
 from unreel.detector.records import Measured, Report, Sample, ScanError, Window
 from unreel.detector.sampling import plan_windows
-from unreel.detector.shots import FULL_PASS_SECONDS, find_shots, split_at_cut
+from unreel.detector.shots import find_shots, is_seen_whole, split_at_cut
 from unreel.detector.stages import Progress, Stages
 from unreel.detector.verdict import POOLED, calibrated, decide, score_shots
 
@@ -129,6 +129,6 @@ def _read(reader: Reader, window: Window) -> Sample | None:
             raise
         reader.warnings.append(error.message)
         return None
-    if reader.media.duration_seconds > FULL_PASS_SECONDS:
+    if not is_seen_whole(reader.media):
         return split_at_cut(sample)  # of long videos only the cuts between key frames are known
     return sample
