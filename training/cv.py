@@ -26,7 +26,7 @@ from unreel.detector.errors import UsageError
 from unreel.detector.network import SpatioTemporalClassifier
 from unreel.training.baselines import clip_features
 from unreel.training.cache import FrameCache
-from unreel.training.predict import clip_logits, judge_of_network
+from unreel.training.predict import Judge, clip_logits, judge_of_network
 from unreel.training.probe import attach_probe, features_file
 from unreel.training.recipe import Recipe, recipe_of
 from unreel.training.train import train_split
@@ -138,8 +138,10 @@ def out_of_fold(
         folder = run.folder / f"fold{fold}"
         if not (folder / "DONE").exists():
             raise UsageError(f"{folder} is not finished: run the same `unreel train` again")
-        network = trained_network(run, clips, cache, fold)
-        judge = judge_of_network(network, run.recipe)
+
+        def make_judge(fold: int = fold) -> Judge:
+            return judge_of_network(trained_network(run, clips, cache, fold), run.recipe)
+
         keep = folder / f"scores-{condition}.json"
-        logits[where] = clip_logits([clips[i] for i in where], condition, cache, judge, keep)
+        logits[where] = clip_logits([clips[i] for i in where], condition, cache, make_judge, keep)
     return logits

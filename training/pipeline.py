@@ -190,7 +190,7 @@ def _evaluate_model(
     results = []
     for name in names:
         tell(f"judging {name}")
-        logits = clip_logits(clips, name, cache, judge, None)
+        logits = clip_logits(clips, name, cache, lambda: judge, None)
         part = judged(name, clips, logits, folds, cache)
         results.append(evaluate_condition(part, [model.calibration], cache, None))
     return results

@@ -46,7 +46,11 @@ def judge_of_network(network: SpatioTemporalClassifier, recipe: Recipe) -> Judge
 
 
 def clip_logits(
-    clips: Sequence[Clip], condition: str, cache: FrameCache, judge: Judge, keep: Path | None
+    clips: Sequence[Clip],
+    condition: str,
+    cache: FrameCache,
+    make_judge: Callable[[], Judge],
+    keep: Path | None,
 ) -> NDArray[np.float64]:
     """Mean logit over the windows of each clip.
 
@@ -54,7 +58,7 @@ def clip_logits(
         clips: To be judged.
         condition: Under which they are judged.
         cache: Filled for it.
-        judge: The model.
+        make_judge: Loads the model; called when there is something left to judge.
         keep: A JSON file of finished clips, added to as the work goes on; None = nowhere.
 
     Returns:
@@ -63,13 +67,14 @@ def clip_logits(
     done: dict[str, float | None] = {}
     if keep is not None and keep.exists():
         done = json.loads(keep.read_text(encoding="utf-8"))
-    for number, clip in enumerate(clips, start=1):
-        if clip.sha256 in done:
-            continue
+    left = [clip for clip in clips if clip.sha256 not in done]
+    judge = make_judge() if left else None
+    for number, clip in enumerate(left, start=1):
+        assert judge is not None
         windows = cache.load(clip, condition).windows
         logits = [judge(np.asarray(w)) for w in windows]
         done[clip.sha256] = round(float(np.mean(logits)), 6) if logits else None
-        if keep is not None and (number % 25 == 0 or number == len(clips)):
+        if keep is not None and (number % 25 == 0 or number == len(left)):
             _write(keep, done)
     values = [done[c.sha256] for c in clips]
     return np.array([np.nan if v is None else v for v in values])
