@@ -5,8 +5,8 @@ judging model had not seen. Everything is read off them when it is asked for, so
 the file can check each number.
 
 * likelihood ratio: logistic regression with equal class weights, ln LR = slope * logit + intercept
-  (Brummer & du Preez 2006); its log10 is capped at what the number of clips supports, for no set of
-  300 clips can show that something happens once in 10,000
+  (Brummer & du Preez 2006), one line for all buckets; its log10 is capped at what the number of
+  clips supports, for no set of 300 clips can show that something happens once in 10,000
 * threshold: the smallest score that at most the allowed share of held-out camera clips reach
 * quality buckets: footage of the same size and compression, where there are enough camera clips
 """
@@ -43,10 +43,8 @@ def bucket_name(short_side: float, bits_per_pixel: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Held-out logits of one quality of footage and the line fitted to them."""
+    """Held-out logits of one quality of footage."""
 
-    slope: float
-    intercept: float
     real_logits: NDArray[np.float64]
     """(R,) ascending."""
     generated_logits: NDArray[np.float64]
@@ -65,6 +63,10 @@ class Bucket:
 class Calibration:
     """What a model's logits mean."""
 
+    slope: float
+    """ln LR = slope * logit + intercept, for all buckets: lines of their own were measured to tell
+    the classes apart less well."""
+    intercept: float
     buckets: dict[str, Bucket]
     """By name; "pooled" is always there."""
     real_clips: int
@@ -87,15 +89,13 @@ class Calibration:
     def _of(self, bucket: str) -> Bucket:
         return self.buckets.get(bucket, self.buckets[POOLED])
 
-    def score(self, logit: float, bucket: str) -> float:
+    def score(self, logit: float) -> float:
         """LR / (1 + LR), 0..1, higher = generated; not capped, so that it keeps the order."""
-        found = self._of(bucket)
-        return 1 / (1 + math.exp(-min(max(found.slope * logit + found.intercept, -60), 60)))
+        return 1 / (1 + math.exp(-min(max(self.slope * logit + self.intercept, -60), 60)))
 
-    def llr(self, logit: float, bucket: str) -> float:
+    def llr(self, logit: float) -> float:
         """log10 likelihood ratio generated : camera, within +-cap."""
-        found = self._of(bucket)
-        value = (found.slope * logit + found.intercept) / math.log(10)
+        value = (self.slope * logit + self.intercept) / math.log(10)
         return min(max(value, -self.cap), self.cap)
 
     def percentile_among_real(self, logit: float, bucket: str) -> float:
@@ -116,7 +116,7 @@ class Calibration:
                 f"a share of false alarms of {fpr:g} was asked for; the {found.real_clips} "
                 f"held-out camera clips ({name}) support {1 / found.real_clips:.4f} to 1"
             )
-        return OperatingPoint(fpr, self.score(found.threshold_logit(fpr), name), name)
+        return OperatingPoint(fpr, self.score(found.threshold_logit(fpr)), name)
 
 
 def load_calibration(path: Path) -> Calibration:
@@ -138,12 +138,16 @@ def parse_calibration(content: dict[str, Any]) -> Calibration:
     """A calibration from the content of calibration.json."""
     buckets = {
         name: Bucket(
-            float(b["slope"]),
-            float(b["intercept"]),
             np.sort(np.asarray(b["real_logits"], np.float64)),
             np.sort(np.asarray(b["generated_logits"], np.float64)),
             int(b["real_clips"]),
         )
         for name, b in content["buckets"].items()
     }
-    return Calibration(buckets, int(content["real_clips"]), int(content["generated_clips"]))
+    return Calibration(
+        float(content["slope"]),
+        float(content["intercept"]),
+        buckets,
+        int(content["real_clips"]),
+        int(content["generated_clips"]),
+    )

@@ -87,14 +87,14 @@ def _judge(path: str, reader: Reader, model: Model, config: ScanConfig, stages: 
     stages.enter("judge", "judging")
     media, calibration = reader.media, model.calibration
     bucket = calibration.bucket_of(media)
-    evidence = calibrated(learned.finish(), calibration, bucket)
+    evidence = calibrated(learned.finish(), calibration)
 
     recheck_logit = None
     if config.recheck and isinstance(evidence, Measured):
         stages.enter("recheck", "re-encoding and judging again")
         recheck_logit = learned.recheck(config.recheck_crf)
 
-    shot_scores = score_shots(shots, windows, evidence, calibration, bucket)
+    shot_scores = score_shots(shots, windows, evidence, calibration)
     verdict = decide(
         evidence,
         shots=shot_scores,
@@ -112,7 +112,7 @@ def _judge(path: str, reader: Reader, model: Model, config: ScanConfig, stages: 
         verdict=verdict,
         shots=shot_scores,
         evidence=(evidence,),
-        recheck_score=None if recheck_logit is None else calibration.score(recheck_logit, bucket),
+        recheck_score=None if recheck_logit is None else calibration.score(recheck_logit),
     )
 
 

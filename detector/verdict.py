@@ -35,12 +35,12 @@ BAND_FACTOR = 5.0
 """Scores that up to this many times the allowed share of camera clips reach are `inconclusive`."""
 
 
-def calibrated(evidence: Evidence, calibration: Calibration, bucket: str) -> Evidence:
+def calibrated(evidence: Evidence, calibration: Calibration) -> Evidence:
     """The same evidence with scores beside its logits."""
     if not isinstance(evidence, Measured):
         return evidence
-    windows = tuple(replace(w, score=calibration.score(w.logit, bucket)) for w in evidence.windows)
-    return replace(evidence, windows=windows, score=calibration.score(evidence.logit, bucket))
+    windows = tuple(replace(w, score=calibration.score(w.logit)) for w in evidence.windows)
+    return replace(evidence, windows=windows, score=calibration.score(evidence.logit))
 
 
 def score_shots(
@@ -48,7 +48,6 @@ def score_shots(
     planned: Sequence[Window],
     evidence: Evidence,
     calibration: Calibration,
-    bucket: str,
 ) -> tuple[ShotScore, ...]:
     """Score each shot by the mean logit of its windows.
 
@@ -57,14 +56,13 @@ def score_shots(
         planned: The windows that were to be read.
         evidence: Of the lane that judges windows.
         calibration: Turns logits into scores.
-        bucket: Quality bucket of the clip.
     """
     windows = evidence.windows if isinstance(evidence, Measured) else ()
     was_planned = {window.shot for window in planned}
     scores = []
     for shot in shots:
         logits = [w.logit for w in windows if w.shot == shot.index]
-        score = calibration.score(float(np.mean(logits)), bucket) if logits else None
+        score = calibration.score(float(np.mean(logits))) if logits else None
         reason = None if logits else _why_not_judged(shot.index in was_planned)
         scores.append(ShotScore(shot.t_start, shot.t_end, score, reason))
     return tuple(scores)
@@ -99,8 +97,8 @@ def decide(
         return Verdict("inconclusive", None, None, None, None, (f"not judged: {evidence.reason}",))
     point = _operating_point(calibration, fpr, bucket)
     band = calibration.operating_point(min(BAND_FACTOR * fpr, 0.5), point.bucket)
-    score = calibration.score(evidence.logit, bucket)
-    recheck = None if recheck_logit is None else calibration.score(recheck_logit, bucket)
+    score = calibration.score(evidence.logit)
+    recheck = None if recheck_logit is None else calibration.score(recheck_logit)
     label, reasons = _label(score, recheck, shots, point, band)
     if point.bucket != bucket:
         reasons.append(
@@ -110,7 +108,7 @@ def decide(
     return Verdict(
         label=label,
         score=score,
-        llr=calibration.llr(evidence.logit, bucket),
+        llr=calibration.llr(evidence.logit),
         percentile_among_real=calibration.percentile_among_real(evidence.logit, point.bucket),
         operating_point=point,
         reasons=tuple(reasons),

@@ -152,9 +152,9 @@ def test_the_graph_says_what_the_network_says(tmp_path: Path) -> None:
               for k, v in network.state_dict().items()}  # fmt: skip
     network.load_state_dict(halves)
     export_model(network, recipe, sampling_of(recipe), tmp_path)
-    bucket = {"slope": 1, "intercept": 0, "real_logits": [0.0], "generated_logits": [0.0],
-              "real_clips": 1}  # fmt: skip
-    content = {"buckets": {"pooled": bucket}, "real_clips": 1, "generated_clips": 1}
+    bucket = {"real_logits": [0.0], "generated_logits": [0.0], "real_clips": 1}
+    content = {"slope": 1, "intercept": 0, "buckets": {"pooled": bucket},
+               "real_clips": 1, "generated_clips": 1}  # fmt: skip
     (tmp_path / "calibration.json").write_text(json.dumps(content))
     (tmp_path / "DONE").touch()
     model = load_model(tmp_path)

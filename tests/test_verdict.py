@@ -33,14 +33,14 @@ class LogisticCalibration:
     def camera_clips(self, bucket: str) -> int:
         return 289
 
-    def score(self, logit: float, bucket: str) -> float:
+    def score(self, logit: float) -> float:
         return 1 / (1 + math.exp(-logit))
 
-    def llr(self, logit: float, bucket: str) -> float:
+    def llr(self, logit: float) -> float:
         return max(-self.cap, min(self.cap, logit / math.log(10)))
 
     def percentile_among_real(self, logit: float, bucket: str) -> float:
-        return self.score(logit, bucket)
+        return self.score(logit)
 
     def operating_point(self, fpr: float, bucket: str) -> OperatingPoint:
         if bucket == "rare" and fpr < 0.02:
@@ -163,7 +163,7 @@ def test_shots_are_scored_by_the_mean_of_their_windows() -> None:
     planned = [Window(0, (0, 1), 0.0, 1.0), Window(2, (60, 61), 2.2, 3.0)]
     windows = (WindowScore(0, 0.0, 1.0, -1.0), WindowScore(0, 1.0, 2.0, 3.0))
     scores = score_shots(
-        shots, planned, Measured("learned", 1.0, windows), LogisticCalibration(), "pooled"
+        shots, planned, Measured("learned", 1.0, windows), LogisticCalibration()
     )
     assert scores[0].score == pytest.approx(1 / (1 + math.exp(-1.0)))
     assert [s.score for s in scores[1:]] == [None, None]
@@ -173,11 +173,11 @@ def test_shots_are_scored_by_the_mean_of_their_windows() -> None:
 
 def test_calibrated_evidence_has_scores_beside_its_logits() -> None:
     evidence = Measured("learned", 0.0, (WindowScore(0, 0.0, 1.0, 0.0),))
-    scored = calibrated(evidence, LogisticCalibration(), "pooled")
+    scored = calibrated(evidence, LogisticCalibration())
     assert isinstance(scored, Measured)
     assert (scored.score, scored.windows[0].score) == (0.5, 0.5)
     skipped = Skipped("learned", "no")
-    assert calibrated(skipped, LogisticCalibration(), "pooled") is skipped
+    assert calibrated(skipped, LogisticCalibration()) is skipped
 
 
 @pytest.mark.parametrize(

@@ -42,10 +42,12 @@ def calibration_of(rows: Sequence[HeldOut]) -> dict[str, Any]:
         members = [r for r, n in zip(rows, names, strict=True) if n == name]
         real = len({r.clip for r in members if not r.positive})
         if real >= MIN_REAL_CLIPS and any(r.positive for r in members):
-            bucket = _bucket(members)
-            if bucket["slope"] > 0:  # else the score says nothing there: the pooled line stands in
-                buckets[name] = bucket
+            buckets[name] = _bucket(members)
+    labels = np.array([float(r.positive) for r in rows])
+    slope, intercept = fit_line(labels, np.array([r.logit for r in rows]))
     return {
+        "slope": slope,
+        "intercept": intercept,
         "buckets": buckets,
         "real_clips": len({r.clip for r in rows if not r.positive}),
         "generated_clips": len({r.clip for r in rows if r.positive}),
@@ -55,10 +57,7 @@ def calibration_of(rows: Sequence[HeldOut]) -> dict[str, Any]:
 def _bucket(rows: Sequence[HeldOut]) -> dict[str, Any]:
     labels = np.array([float(r.positive) for r in rows])
     logits = np.array([r.logit for r in rows])
-    slope, intercept = fit_line(labels, logits)
     return {
-        "slope": slope,
-        "intercept": intercept,
         "real_logits": [round(float(x), 4) for x in np.sort(logits[labels == 0])],
         "generated_logits": [round(float(x), 4) for x in np.sort(logits[labels == 1])],
         "real_clips": len({r.clip for r in rows if not r.positive}),

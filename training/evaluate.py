@@ -129,7 +129,7 @@ def _calibrated(part: Judged, calibrations: Sequence[Calibration]) -> tuple[Arra
         if np.isfinite(logit):
             calibration = calibrations[part.folds[i]]
             bucket = bucket_name(part.short_side[i], part.bits_per_pixel[i])
-            scores[i] = calibration.score(float(logit), bucket)
+            scores[i] = calibration.score(float(logit))
             points[i] = [_threshold(calibration, fpr, bucket) for fpr in BAND]
     return scores, points
 
