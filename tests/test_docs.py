@@ -53,7 +53,7 @@ def test_the_make_targets_that_a_page_names_exist(page: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_the_commands_that_a_page_names_exist(page: str) -> None:
     code = written_as_code((CHECKOUT / page).read_text())
-    named = set(re.findall(r"(?:[`/ ]|^)unreel ([a-z]+)\b", code, flags=re.MULTILINE))
+    named = set(re.findall(r"(?:[`/|$] ?|^ {4})unreel ([a-z]+)\b", code, flags=re.MULTILINE))
     assert named <= COMMANDS.keys()
 
 
