@@ -103,7 +103,10 @@ def evaluate_condition(
     labels = np.array([float(c.is_positive) for c in part.clips])
     groups = np.array([c.group for c in part.clips])
     scores, points = _calibrated(part, calibrations)
-    rows = {"unreel": measure(labels[main], scores[main], groups[main], calibrated=True)}
+    folds = part.folds[main] if len(calibrations) > 1 else None
+    rows = {
+        "unreel": measure(labels[main], scores[main], groups[main], calibrated=True, folds=folds)
+    }
     rows |= _peers(part, main, labels, groups, cache, features)
     floor, sources = real_vs_real_floor(
         part.logits[main], labels[main], np.array([c.source for c in part.clips])[main]
@@ -167,7 +170,7 @@ def _peers(
         scored = baseline_scores(frozen, labels[main], folds)
         found |= {f"frozen: {kind}": values for kind, values in scored.items()}
     return {
-        name: measure(labels[main], values, groups[main], calibrated=False)
+        name: measure(labels[main], values, groups[main], calibrated=False, folds=folds)
         for name, values in found.items()
     }
 

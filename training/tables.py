@@ -20,8 +20,8 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def scores_table(results: Sequence[dict[str, Any]]) -> str:
     """One line per condition and scorer."""
-    head = ["condition", "score", "clips (real)", "AUC [95 %]", "TPR@5%", "TPR@1% [95 %]", "Brier",
-            "ECE"]  # fmt: skip
+    head = ["condition", "score", "clips (real)", "AUC [95 %]", "TPR@5%", "both, mean of folds",
+            "TPR@1% [95 %]", "Brier", "ECE"]  # fmt: skip
     rows = []
     for result in results:
         for name, m in result["rows"].items():
@@ -30,6 +30,7 @@ def scores_table(results: Sequence[dict[str, Any]]) -> str:
                     result["condition"], name, f"{int(m['clips'])} ({int(m['real'])})",
                     f"{_number(m['auc'])} [{_number(m['auc_low'])}, {_number(m['auc_high'])}]",
                     _number(m["tpr_at_5"]),
+                    f"{_number(m['auc_of_folds'])} / {_number(m['tpr_at_5_of_folds'])}",
                     f"{_number(m['tpr_at_1'])} "
                     f"[{_number(m['tpr_at_1_low'])}, {_number(m['tpr_at_1_high'])}]",
                     _number(m["brier"]), _number(m["ece"]),
