@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -66,14 +67,7 @@ def export_model(
         "short_side": recipe.short_side,
         "mean": list(mean),
         "std": list(std),
-        "sampling": {
-            "frames_per_window": sampling.frames_per_window,
-            "frame_step_seconds": sampling.frame_step_seconds,
-            "min_frames": sampling.min_frames,
-            "seconds_per_window": sampling.seconds_per_window,
-            "max_windows": sampling.max_windows,
-            "min_shot_seconds": sampling.min_shot_seconds,
-        },
+        "sampling": asdict(sampling),
     }
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
