@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unreel.detector.errors import ModelError, UsageError
-from unreel.detector.records import Media, OperatingPoint
+from unreel.detector.records import Media, OperatingPoint, Reference
 
 POOLED = "pooled"
 MIN_REAL_CLIPS = 100
@@ -48,9 +48,11 @@ class Bucket:
     real_logits: NDArray[np.float64]
     """(R,) ascending."""
     generated_logits: NDArray[np.float64]
-    """(G,) ascending."""
+    """(G,) ascending; may be empty."""
     real_clips: int
     """Distinct camera clips behind `real_logits`: one clip stands there once per condition."""
+    generated_clips: int = 0
+    """Distinct clips behind `generated_logits`; 0 = not said."""
 
     def threshold_logit(self, fpr: float) -> float:
         """Half-way between the last real logit allowed above and the first one below."""
@@ -103,6 +105,23 @@ class Calibration:
         real = self._of(bucket).real_logits
         return float(np.searchsorted(real, logit, side="left") / len(real))
 
+    def reference(self, bucket: str) -> Reference:
+        """Scores of held-out clips of this quality, or of all where it has no bucket."""
+        name = bucket if bucket in self.buckets else POOLED
+        found = self.buckets[name]
+        return Reference(
+            name,
+            self._quantiles(found.real_logits),
+            self._quantiles(found.generated_logits),
+            found.real_clips,
+            found.generated_clips,
+        )
+
+    def _quantiles(self, logits: NDArray[np.float64]) -> tuple[float, ...]:
+        if not len(logits):
+            return ()
+        return tuple(self.score(float(x)) for x in np.quantile(logits, np.linspace(0, 1, 101)))
+
     def operating_point(self, fpr: float, bucket: str) -> OperatingPoint:
         """Where `generated` begins for an allowed share of false alarms.
 
@@ -139,8 +158,9 @@ def parse_calibration(content: dict[str, Any]) -> Calibration:
     buckets = {
         name: Bucket(
             np.sort(np.asarray(b["real_logits"], np.float64)),
-            np.sort(np.asarray(b["generated_logits"], np.float64)),
+            np.sort(np.asarray(b.get("generated_logits", ()), np.float64)),
             int(b["real_clips"]),
+            int(b.get("generated_clips", 0)),
         )
         for name, b in content["buckets"].items()
     }

@@ -205,6 +205,22 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Reference:
+    """Held-out clips that a score is seen against."""
+
+    bucket: str
+    """Quality bucket that they are of; "pooled" = all qualities."""
+    camera_scores: tuple[float, ...]
+    """Quantiles of the calibrated scores of camera clips at 0, 1, ... 100 %, ascending."""
+    generated_scores: tuple[float, ...]
+    """The same of generated clips; empty when the calibration holds none."""
+    camera_clips: int
+    """Distinct clips behind `camera_scores`."""
+    generated_clips: int
+    """Distinct clips behind `generated_scores`; 0 = not said."""
+
+
+@dataclass(frozen=True, slots=True)
 class ShotScore:
     """The score of one shot; None when none of its frames were judged."""
 

@@ -17,6 +17,7 @@ from unreel.detector.calibration import (
     Calibration,
     bucket_name,
     load_calibration,
+    parse_calibration,
 )
 from unreel.detector.errors import ModelError, UsageError
 
@@ -70,6 +71,26 @@ def test_percentile_counts_camera_clips_below() -> None:
 
 def test_a_bucket_without_clips_of_its_own_takes_the_pooled_point_and_says_so() -> None:
     assert CALIBRATION.operating_point(0.05, "large frames, light compression").bucket == POOLED
+
+
+def test_the_reference_holds_the_quantiles_of_both_classes() -> None:
+    found = CALIBRATION.reference("anything")
+    assert (found.bucket, found.camera_clips) == (POOLED, 300)
+    for scores, logits in ((found.camera_scores, REAL), (found.generated_scores, GENERATED)):
+        assert len(scores) == 101
+        assert list(scores) == sorted(scores)
+        middle = CALIBRATION.score(float(np.median(logits)))
+        assert (scores[0], scores[50], scores[100]) == pytest.approx(
+            (CALIBRATION.score(logits[0]), middle, CALIBRATION.score(logits[-1]))
+        )
+
+
+def test_a_calibration_without_generated_clips_still_has_a_reference() -> None:
+    content = {"slope": 1, "intercept": 0, "real_clips": 3, "generated_clips": 0}
+    bucket = {"real_logits": [1.0, 0.0, 2.0], "real_clips": 3}
+    found = parse_calibration({**content, "buckets": {POOLED: bucket}}).reference(POOLED)
+    assert found.generated_scores == ()
+    assert found.camera_scores[50] == pytest.approx(1 / (1 + math.exp(-1)))
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,7 @@ def test_a_run_leaves_a_model_folder_that_scan_takes(
             "MODEL_CARD.md", "DONE"} <= names  # fmt: skip
     calibration = json.loads((folder / "calibration.json").read_text())
     assert calibration["real_clips"] == 12
+    assert calibration["buckets"]["pooled"]["generated_clips"] == calibration["generated_clips"]
     model = load_model(folder)
     clips = read_manifest(manifest)
     report = scan_video(clips[0].path, model=model, config=ScanConfig(fpr=0.2))  # 12 camera clips

@@ -61,6 +61,7 @@ def _bucket(rows: Sequence[HeldOut]) -> dict[str, Any]:
         "real_logits": [round(float(x), 4) for x in np.sort(logits[labels == 0])],
         "generated_logits": [round(float(x), 4) for x in np.sort(logits[labels == 1])],
         "real_clips": len({r.clip for r in rows if not r.positive}),
+        "generated_clips": len({r.clip for r in rows if r.positive}),
     }
 
 
