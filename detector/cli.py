@@ -18,6 +18,7 @@ from unreel.detector.commands import Lazy, LazyGroup
     cls=LazyGroup,
     lazy={
         "scan": Lazy("unreel.detector.scan_cmd:scan", "Judge videos."),
+        "audit": Lazy("unreel.detector.audit.commands:audit", "Judge an archive, ask its results."),
         "doctor": Lazy("unreel.detector.doctor:doctor", "Check this installation, end to end."),
         "models": Lazy("unreel.detector.models_cmd:models", "List, fetch and export models."),
     },

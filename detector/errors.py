@@ -28,6 +28,7 @@ MEDIA_ERROR_CODES: dict[str, str] = {
     "out-of-memory": "decoding wanted more than the memory limit; the decoder was stopped",
     "decoder-crash": "the decoder process died",
     "changed": "the file changed while it was read",
+    "worker-crash": "the process that judged the file died, twice (audit only)",
 }
 
 

