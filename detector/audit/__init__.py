@@ -19,8 +19,27 @@ docs/audit.md describes the tables and the commands.
 
 from __future__ import annotations
 
-from unreel.detector.audit.rows import FileRow, Work
-from unreel.detector.audit.settings import Settings, settings_of
-from unreel.detector.audit.store import Store, open_store
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from unreel.detector.audit.rows import FileRow, Work
+    from unreel.detector.audit.settings import Settings, settings_of
+    from unreel.detector.audit.store import Store, open_store
 
 __all__ = ["FileRow", "Settings", "Store", "Work", "open_store", "settings_of"]
+
+_HOMES = {
+    "FileRow": "rows",
+    "Settings": "settings",
+    "Store": "store",
+    "Work": "rows",
+    "open_store": "store",
+    "settings_of": "settings",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
