@@ -19,6 +19,9 @@ from unreel.detector.commands import Lazy, LazyGroup
     lazy={
         "scan": Lazy("unreel.detector.scan_cmd:scan", "Judge videos."),
         "audit": Lazy("unreel.detector.audit.commands:audit", "Judge an archive, ask its results."),
+        "provenance": Lazy(
+            "unreel.detector.provenance_cmd:provenance", "Show what files say of themselves."
+        ),
         "doctor": Lazy("unreel.detector.doctor:doctor", "Check this installation, end to end."),
         "models": Lazy("unreel.detector.models_cmd:models", "List, fetch and export models."),
     },

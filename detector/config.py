@@ -62,3 +62,5 @@ class ScanConfig:
     recheck_crf: int = 23
     threads: int = 0
     """Model threads; 0 = as many as there are cores."""
+    trust_lists: tuple[str, ...] = ()
+    """PEM files with the certificates of C2PA signers to trust."""

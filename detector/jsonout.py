@@ -13,9 +13,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from unreel.detector.provenance.asjson import as_json_types
 from unreel.detector.records import Evidence, Finding, Measured, Media, Report, Verdict
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 """First number: something was renamed or removed. Second number: something was added."""
 
 DECIMALS = 4
@@ -41,7 +42,7 @@ def to_json(report: Report, *, with_run: bool = False) -> str:
 def _as_dict(report: Report, with_run: bool) -> dict[str, Any]:
     row: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
-        "file": {**_name(report.path), "sha256": report.sha256, "bytes": report.bytes},
+        "file": {**file_name(report.path), "sha256": report.sha256, "bytes": report.bytes},
         "status": "error" if report.error else "ok",
         "model": asdict(report.model),
     }
@@ -55,6 +56,8 @@ def _as_dict(report: Report, with_run: bool) -> dict[str, Any]:
         row["shots"] = [_without_none(asdict(shot), "reason") for shot in report.shots]
         row["lanes"] = {evidence.lane: _lane(evidence) for evidence in report.evidence}
         row["findings"] = [_finding(finding) for finding in report.findings]
+    if report.provenance is not None:
+        row["provenance"] = as_json_types(report.provenance)
     if with_run:
         row["run"] = report.run
     return row
@@ -71,7 +74,7 @@ def _is_from_bytes(text: str) -> bool:
     return all("\udc80" <= c <= "\udcff" for c in text if "\ud800" <= c <= "\udfff")
 
 
-def _name(path: str) -> dict[str, str]:
+def file_name(path: str) -> dict[str, str]:
     """The name; also its exact bytes when they are not UTF-8, for JSON cannot hold those."""
     shown = json_safe(path)
     if shown == path:

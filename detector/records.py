@@ -14,6 +14,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from unreel.detector.provenance.records import Provenance
+
 Label = Literal["generated", "inconclusive", "no-evidence"]
 """Never "real": absence of evidence is all that pixels can give."""
 
@@ -265,6 +267,8 @@ class Report:
     recheck_score: float | None = None
     """Score of the same windows after one H.264 re-encode; None when the check was left out."""
     error: ScanError | None = None
+    provenance: Provenance | None = None
+    """What the file says of itself; beside the verdict, never in it. Also of unreadable files."""
     run: dict[str, Any] = field(default_factory=dict)
     """Facts of this run (seconds per stage, host); never part of the reproducible result."""
 

@@ -1,6 +1,6 @@
 """The way of one file through the detector; every stage is named on this page.
 
-    open -> shots -> plan -> read -> judge -> re-encode check -> verdict -> report
+    provenance -> open -> shots -> plan -> read -> judge -> re-encode check -> verdict -> report
 
 A file that cannot be used becomes a report with an error. Nothing unreadable is replaced.
 """
@@ -15,6 +15,7 @@ from unreel.detector.config import ScanConfig
 from unreel.detector.errors import MediaError
 from unreel.detector.identity import fingerprint
 from unreel.detector.lanes.learned import LearnedLane
+from unreel.detector.lanes.provenance import look_at
 from unreel.detector.media import Reader, open_media
 from unreel.detector.model import load_model
 from unreel.detector.records import Measured, Report, Sample, ScanError, Window
@@ -25,6 +26,7 @@ from unreel.detector.verdict import POOLED, calibrated, decide, score_shots
 
 if TYPE_CHECKING:
     from unreel.detector.model import Model
+    from unreel.detector.provenance.records import Provenance
 
 
 def scan_video(
@@ -53,8 +55,18 @@ def scan_video(
     model = model or load_model(threads=config.threads)
     model.calibration.operating_point(config.fpr, POOLED)  # raises what no file can change
     stages = Stages(progress)
+    stages.enter("provenance", "reading what it says of itself")
+    provenance = _provenance(os.fsdecode(path), config)
     report = _scan(os.fsdecode(path), model, config, stages)
-    return replace(report, run=stages.facts())
+    return replace(report, provenance=provenance, run=stages.facts())
+
+
+def _provenance(path: str, config: ScanConfig) -> Provenance | None:
+    """Asked for first and apart from all else, so that files without a frame have it too."""
+    try:
+        return look_at(path, trust_lists=config.trust_lists)
+    except MediaError:
+        return None  # it cannot be opened at all, which the report's error says
 
 
 def _scan(path: str, model: Model, config: ScanConfig, stages: Stages) -> Report:

@@ -44,11 +44,14 @@ class ScanOptions:
     fail_over: float | None
     time_limit: float
     memory_limit: int
+    trust_lists: tuple[str, ...]
     quiet: bool
     output: Path | None
 
     def config(self) -> ScanConfig:
         """The settings of the scan that they ask for."""
+        from unreel.detector.lanes.provenance import checked_trust_lists
+
         limits = replace(
             DEFAULTS.limits,
             wall_seconds_per_request=self.time_limit,
@@ -61,6 +64,7 @@ class ScanOptions:
             fpr=self.fpr,
             recheck=not self.no_recheck,
             threads=self.threads,
+            trust_lists=checked_trust_lists(self.trust_lists) if self.trust_lists else (),
         )
 
 
@@ -123,6 +127,13 @@ class ScanOptions:
     show_default=True,
     metavar="MIB",
     help="Memory (address space) of the decoder.",
+)
+@click.option(
+    "--trust-list",
+    "trust_lists",
+    multiple=True,
+    metavar="PEM",
+    help="Certificates of C2PA signers to trust; can be given again.  [default: none]",
 )
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no notes on stderr.")
 @click.option(

@@ -56,28 +56,29 @@ def to_text(report: Report) -> str:
     """The report as lines for a person, with a line break at the end."""
     if report.error is not None:
         problem = f"{report.error.code}: {printable(report.error.message)}"
-        return "\n".join([printable(report.path), *_row("Not judged", problem)]) + "\n"
+        lines = [printable(report.path), *row("Not judged", problem), *_provenance(report)]
+        return "\n".join(lines) + "\n"
     lines = [_headline(report)]
     if report.verdict is not None:
         lines += _verdict(report.verdict) + _when(report, report.verdict)
     lines += _shots(report.shots)
-    lines += _evidence(report)
+    lines += _evidence(report) + _provenance(report)
     clips = report.verdict.camera_clips if report.verdict else None
     basis = f", calibrated on {clips} held-out camera clips" if clips else ""
-    lines += _row("Model", f"{report.model.name} {report.model.version}{basis}")
-    lines += _row("File", f"sha256 {report.sha256}")
+    lines += row("Model", f"{report.model.name} {report.model.version}{basis}")
+    lines += row("File", f"sha256 {report.sha256}")
     for warning in report.media.warnings if report.media else ():
-        lines += _row("Note", printable(warning))
+        lines += row("Note", printable(warning))
     return "\n".join(lines) + "\n"
 
 
-def _row(name: str, text: str) -> list[str]:
+def row(name: str, text: str, *, indent: int = 0) -> list[str]:
     """One named line, wrapped under itself; nothing in `text` can break out of the column."""
     return textwrap.wrap(
         text,
         WIDTH,
-        initial_indent=name.ljust(INDENT),
-        subsequent_indent=" " * INDENT,
+        initial_indent=name.ljust(INDENT) + " " * indent,
+        subsequent_indent=" " * (INDENT + indent),
         break_long_words=False,
         break_on_hyphens=False,
     )
@@ -113,15 +114,15 @@ def _duration(seconds: float) -> str:
 
 def _verdict(verdict: Verdict) -> list[str]:
     if verdict.score is None or verdict.llr is None:
-        return _row("Verdict", f"{verdict.label}: {printable('; '.join(verdict.reasons))}")
+        return row("Verdict", f"{verdict.label}: {printable('; '.join(verdict.reasons))}")
     label = f"{verdict.label} (score {in_digits(verdict.score)})"
     says = f"{label}: this evidence is {likelihood_in_words(verdict)}"
-    lines = _row("Verdict", says)
+    lines = row("Verdict", says)
     if verdict.label == "no-evidence":
-        lines += _row("", "this is no proof of camera footage: some generators leave no trace here")
-    lines += _row("", rarity_in_words(verdict))
+        lines += row("", "this is no proof of camera footage: some generators leave no trace here")
+    lines += row("", rarity_in_words(verdict))
     for reason in verdict.reasons:
-        lines += _row("", printable(reason))
+        lines += row("", printable(reason))
     return lines
 
 
@@ -176,7 +177,7 @@ def _when(report: Report, verdict: Verdict) -> list[str]:
     span = f"strongest {_span(strongest.t_start, strongest.t_end)}"
     if strongest.score is not None:
         span += f" ({in_digits(strongest.score)})"
-    return _row("When", span if len(windows) == 1 else f"{where}; {span}")
+    return row("When", span if len(windows) == 1 else f"{where}; {span}")
 
 
 def _windows(report: Report) -> list[WindowScore]:
@@ -200,7 +201,7 @@ def _shots(shots: tuple[ShotScore, ...]) -> list[str]:
         name = "Shots" if not lines else ""
         lines.append(f"{name:<{INDENT}}{index + 1:>3}   {_span(shot.t_start, shot.t_end)}   {says}")
     if len(shots) > len(shown):
-        lines += _row("", f"{len(shots) - len(shown)} more shots, none higher: see --json")
+        lines += row("", f"{len(shots) - len(shown)} more shots, none higher: see --json")
     return lines
 
 
@@ -209,9 +210,21 @@ def _evidence(report: Report) -> list[str]:
     for finding in report.findings:
         span = _span(finding.t_start, finding.t_end)
         name = "" if lines else "Evidence"
-        lines += _row(name, f"{finding.lane} {span} {printable(finding.explanation)}")
+        lines += row(name, f"{finding.lane} {span} {printable(finding.explanation)}")
     for evidence in report.evidence:
         if not isinstance(evidence, Measured):
             kind = "Not looked" if evidence.status == "skipped" else "Failed"
-            lines += _row(kind, f"{evidence.lane}: {printable(evidence.reason)}")
+            lines += row(kind, f"{evidence.lane}: {printable(evidence.reason)}")
+    return lines
+
+
+def _provenance(report: Report) -> list[str]:
+    """What the file says of itself, after all that was found in the pictures."""
+    if report.provenance is None:
+        return []
+    from unreel.detector.provenance.words import summary
+
+    lines: list[str] = []
+    for sentence in summary(report.provenance):
+        lines += row("" if lines else "Provenance", printable(sentence))
     return lines
