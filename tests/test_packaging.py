@@ -90,7 +90,7 @@ def test_no_tracked_file_names_a_path_of_one_machine() -> None:
 
 
 def test_the_extras_that_messages_name_exist() -> None:
-    spelled = {"sklearn": "scikit-learn"}
+    spelled = {"sklearn": "scikit-learn", "c2pa": "c2pa-python"}
     extras = PROJECT["project"]["optional-dependencies"]
     for extra, modules in EXTRAS.items():
         listed = {distribution(wanted) for wanted in extras[extra]}

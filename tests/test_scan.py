@@ -89,7 +89,8 @@ def test_the_same_scan_gives_the_same_bytes(report: Report, model: Model, clip: 
 
 
 def test_facts_of_the_run_name_each_stage(report: Report) -> None:
-    assert list(report.run["seconds"]) == ["open", "shots", "read", "judge", "recheck"]
+    stages = ["provenance", "open", "shots", "read", "judge", "recheck"]
+    assert list(report.run["seconds"]) == stages
     assert all(seconds >= 0 for seconds in report.run["seconds"].values())
 
 
@@ -106,7 +107,12 @@ def test_the_re_encode_check_can_be_left_out(report: Report, model: Model, clip:
 def test_progress_is_told_each_step(model: Model, clip: Path) -> None:
     steps: list[str] = []
     scan_video(clip, model=model, progress=steps.append)
-    assert steps[:3] == ["opening", "looking for cuts", "reading stretch 1 of 1"]
+    assert steps[:4] == [
+        "reading what it says of itself",
+        "opening",
+        "looking for cuts",
+        "reading stretch 1 of 1",
+    ]
 
 
 def test_each_shot_of_an_edit_has_its_score(model: Model, tmp_path: Path) -> None:

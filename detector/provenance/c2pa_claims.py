@@ -73,7 +73,7 @@ FORMATS = {
 }
 """Formats in which C2PA has a place for manifests -> MIME type."""
 
-NO_MANIFEST = "no C2PA manifest (says nothing: most files have none, and platforms strip them)"
+NO_MANIFEST = "no C2PA manifest (says nothing: platforms strip them)"
 
 
 def claims_of(answer: dict[str, Any], *, trust_list: bool) -> C2pa:
