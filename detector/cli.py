@@ -22,6 +22,9 @@ from unreel.detector.commands import Lazy, LazyGroup
         "provenance": Lazy(
             "unreel.detector.provenance_cmd:provenance", "Show what files say of themselves."
         ),
+        "custody": Lazy(
+            "unreel.detector.custody.commands:custody", "Check and sign records of examinations."
+        ),
         "doctor": Lazy("unreel.detector.doctor:doctor", "Check this installation, end to end."),
         "models": Lazy("unreel.detector.models_cmd:models", "List, fetch and export models."),
     },

@@ -267,6 +267,8 @@ class Report:
     recheck_score: float | None = None
     """Score of the same windows after one H.264 re-encode; None when the check was left out."""
     error: ScanError | None = None
+    sampled_pts_seconds: tuple[tuple[float, ...], ...] = ()
+    """Times of the frames that were looked at, window by window; for custody records."""
     provenance: Provenance | None = None
     """What the file says of itself; beside the verdict, never in it. Also of unreadable files."""
     run: dict[str, Any] = field(default_factory=dict)

@@ -90,11 +90,13 @@ def _judge(path: str, reader: Reader, model: Model, config: ScanConfig, stages: 
     windows = plan_windows(reader.pts_seconds, shots, sampling)
 
     learned = LearnedLane(model)
+    sampled: list[tuple[float, ...]] = []
     for number, window in enumerate(windows, start=1):
         stages.enter("read", f"reading stretch {number} of {len(windows)}")
         sample = _read(reader, window)
         if sample is not None:
             learned.add(sample)
+            sampled.append(tuple(float(time) for time in sample.pts_seconds))
 
     stages.enter("judge", "judging")
     media, calibration = reader.media, model.calibration
@@ -124,6 +126,7 @@ def _judge(path: str, reader: Reader, model: Model, config: ScanConfig, stages: 
         verdict=verdict,
         shots=shot_scores,
         evidence=(evidence,),
+        sampled_pts_seconds=tuple(sampled),
         recheck_score=None if recheck_logit is None else calibration.score(recheck_logit),
     )
 

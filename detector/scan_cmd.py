@@ -22,6 +22,7 @@ from unreel.detector.config import ScanConfig
 from unreel.detector.errors import UsageError
 
 if TYPE_CHECKING:
+    from unreel.detector.custody.output import CustodyOutput
     from unreel.detector.inputs import Inputs
     from unreel.detector.records import Report
 
@@ -45,6 +46,8 @@ class ScanOptions:
     time_limit: float
     memory_limit: int
     trust_lists: tuple[str, ...]
+    custody: Path | None
+    custody_key: Path | None
     quiet: bool
     output: Path | None
 
@@ -134,6 +137,18 @@ class ScanOptions:
     multiple=True,
     metavar="PEM",
     help="Certificates of C2PA signers to trust; can be given again.  [default: none]",
+)
+@click.option(
+    "--custody",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Write a custody record there: a file for one input, a folder for several.",
+)
+@click.option(
+    "--custody-key",
+    type=click.Path(path_type=Path),
+    metavar="PEM",
+    help="Private key that signs custody records (unreel custody keygen).",
 )
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no notes on stderr.")
 @click.option(
@@ -244,6 +259,7 @@ def _reports(inputs: Inputs, options: ScanOptions, sink: IO[str]) -> Iterator[Re
     model = load_model(options.model_folder, threads=options.threads)
     config = options.config()
     write = _row_writer(options, sink, count=len(inputs.files))
+    custody = _custody(options, config, count=len(inputs.files))
     watched = sys.stderr is not None and sys.stderr.isatty()
     line = ProgressLine(len(inputs.files), enabled=watched and not options.quiet)
     for number, item in enumerate(inputs.files, start=1):
@@ -256,7 +272,31 @@ def _reports(inputs: Inputs, options: ScanOptions, sink: IO[str]) -> Iterator[Re
             finally:
                 line.clear()
         write(report)
+        if custody is not None:
+            custody.write(report)
         yield report
+
+
+def _custody(options: ScanOptions, config: ScanConfig, *, count: int) -> CustodyOutput | None:
+    """What writes custody records, when they are asked for."""
+    if options.custody is None:
+        if options.custody_key is not None:
+            raise UsageError("--custody-key signs custody records: say where with --custody PATH")
+        return None
+    from unreel.detector.custody.output import CustodyOutput
+
+    def password() -> bytes:
+        entered: str = click.prompt("Password of the key", hide_input=True, err=True)
+        return entered.encode()
+
+    return CustodyOutput(
+        options.custody,
+        inputs=count,
+        key=options.custody_key,
+        config=config,
+        model_folder=options.model_folder,
+        ask=password,
+    )
 
 
 def _row_writer(options: ScanOptions, sink: IO[str], *, count: int) -> Callable[[Report], None]:

@@ -12,6 +12,7 @@ Command: unreel provenance
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import Any
 
 from unreel.detector.errors import UsageError
@@ -25,6 +26,8 @@ from unreel.detector.provenance.records import C2pa, ContainerFacts, Provenance
 from unreel.detector.sniff import open_regular
 
 NAME = "provenance"
+MAX_LISTED_BOXES = 300
+"""In a report; a custody record lists all that were read."""
 
 
 def look_at(path: str | os.PathLike[str], *, trust_lists: tuple[str, ...] = ()) -> Provenance:
@@ -61,7 +64,8 @@ def _look(descriptor: int, trust_lists: tuple[str, ...]) -> Provenance:
         nothing = C2pa("unsupported-format", "C2PA is not looked for in files of unknown kind")
         return Provenance(nothing, notes=notes or (said,))
     c2pa = _manifest(descriptor, facts, trust_lists)
-    return Provenance(c2pa, facts, observe(facts), notes=notes)
+    listed = replace(facts, boxes=facts.boxes[:MAX_LISTED_BOXES])
+    return Provenance(c2pa, listed, observe(facts), notes=notes)
 
 
 def _manifest(descriptor: int, facts: ContainerFacts, trust_lists: tuple[str, ...]) -> C2pa:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from unreel.detector.provenance.records import Provenance
+from unreel.detector.provenance.records import ContainerFacts, Provenance
 
 
-def as_json_types(provenance: Provenance) -> dict[str, Any]:
+def as_json_types(provenance: Provenance | ContainerFacts) -> dict[str, Any]:
     """The record as dicts and lists.
 
     Strings hold whatever the file held, lone surrogates made visible.

@@ -11,7 +11,6 @@ from unreel.detector.provenance.records import Box, ContainerFacts, Tag, Track
 from unreel.detector.provenance.xmp import read_xmp
 
 MAX_TAGS = 200
-MAX_LISTED_BOXES = 300
 MAX_ORDER = 24
 MAX_NOTES = 12
 
@@ -44,8 +43,7 @@ class Findings:
 
     def at(self, part: Part, *, known: bool = True) -> None:
         """Take down a part."""
-        if len(self.boxes) < MAX_LISTED_BOXES:
-            self.boxes.append(part.record())
+        self.boxes.append(part.record())
         if not known:
             self.vendor_boxes.append(part.path)
         if part.claimed is not None:
