@@ -25,6 +25,7 @@ from unreel.detector.commands import Lazy, LazyGroup
         "custody": Lazy(
             "unreel.detector.custody.commands:custody", "Check and sign records of examinations."
         ),
+        "report": Lazy("unreel.detector.report_cmd:report", "Judge one video for a reader: HTML."),
         "doctor": Lazy("unreel.detector.doctor:doctor", "Check this installation, end to end."),
         "models": Lazy("unreel.detector.models_cmd:models", "List, fetch and export models."),
     },

@@ -14,6 +14,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+_FLAG_FRAME_DURATION = 1 << 8
+"""FFmpeg's AV_CODEC_FLAG_FRAME_DURATION: durations of frames are true, the container gets them."""
 TIME_BASE = Fraction(1, 90_000)
 """Fine enough to keep the time stamps of any frame rate in use."""
 
@@ -28,6 +30,7 @@ class H264Writer:
         crf: x264's constant rate factor, 0..51; higher = smaller and worse.
         preset: x264's speed preset; it changes the traces left, so it is part of a condition.
         threads: 0 = as many as there are cores. The bitstream depends on it, so conditions fix it.
+        durations: `write` is told how long each frame is shown.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class H264Writer:
         crf: int,
         preset: str = "medium",
         threads: int = 1,
+        durations: bool = False,
     ) -> None:
         if width % 2 or height % 2 or width < 2 or height < 2:
             raise ValueError(f"yuv420p needs even sides of at least 2, got {width} x {height}")
@@ -51,15 +55,18 @@ class H264Writer:
         self._stream.time_base = TIME_BASE
         self._stream.codec_context.time_base = TIME_BASE
         self._stream.codec_context.thread_count = threads
+        if durations:
+            self._stream.codec_context.flags |= _FLAG_FRAME_DURATION
         self._stream.options = {"crf": str(crf), "preset": preset}
         self._last_pts = -1
 
-    def write(self, frame: Any, pts_seconds: float) -> None:
+    def write(self, frame: Any, pts_seconds: float, duration_seconds: float = 0.0) -> None:
         """Append one frame.
 
         Args:
             frame: (H, W, 3) uint8 RGB, or an av.VideoFrame already of the right size.
             pts_seconds: Its presentation time; later than the frame before.
+            duration_seconds: How long it is shown; needs `durations`, counts for the last.
         """
         import av
 
@@ -68,6 +75,8 @@ class H264Writer:
         # Two source frames may share a time stamp after rounding; the container allows no tie.
         self._last_pts = max(round(pts_seconds / TIME_BASE), self._last_pts + 1)
         frame.pts, frame.time_base = self._last_pts, TIME_BASE
+        if duration_seconds > 0:
+            frame.duration = round(duration_seconds / TIME_BASE)
         frame.pict_type = 0  # the encoder chooses; a decoded frame still carries its old type
         for packet in self._stream.encode(frame):
             self._container.mux(packet)

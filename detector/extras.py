@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from unreel.detector.errors import MissingExtraError
 
 EXTRAS: dict[str, tuple[str, ...]] = {
+    "pdf": ("weasyprint",),
     "train": (
         "torch",
         "torchvision",

@@ -111,6 +111,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
     facts = asdict(finding)
     facts["boxes"] = [dict(zip("txywh", box, strict=True)) for box in finding.boxes]
     facts["explanation"] = json_safe(finding.explanation)
+    facts["series"] = [list(point) for point in finding.series]
     return facts
 
 

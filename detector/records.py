@@ -108,6 +108,21 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class WindowPictures:
+    """What the learned lane saw in one window, and where in it; for reports, never for a score."""
+
+    shot: int
+    pts_seconds: NDArray[np.float64]
+    """(T,)"""
+    frames: NDArray[np.uint8]
+    """(T, h, w, 3) RGB at the model's size, which may be squeezed."""
+    frame_logits: NDArray[np.float32]
+    """(T,)"""
+    patch_logits: NDArray[np.float32]
+    """(T, gh, gw): a grid over the whole frame."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that a person can go and look at."""
 
@@ -124,6 +139,8 @@ class Finding:
     """Share of camera reference clips with a smaller value, 0..1."""
     confounders_checked: tuple[str, ...]
     explanation: str
+    series: tuple[tuple[float, float], ...] = ()
+    """(t, value): what was counted or measured over time, for a plot; seconds, ascending."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,8 +97,10 @@ def _windows_in(
     if duration < span:  # a short shot: the same number of frames, closer together
         step = duration / (config.frames_per_window - 1)
         span = duration
-    starts = np.linspace(times[0], times[-1] - span, count) if count > 1 else (
-        [times[0] + (duration - span) / 2] if count else []
+    starts = (
+        np.linspace(times[0], times[-1] - span, count)
+        if count > 1
+        else ([times[0] + (duration - span) / 2] if count else [])
     )
     windows = []
     for start in starts:

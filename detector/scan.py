@@ -25,6 +25,7 @@ from unreel.detector.stages import Progress, Stages
 from unreel.detector.verdict import POOLED, calibrated, decide, score_shots
 
 if TYPE_CHECKING:
+    from unreel.detector.gallery import Gallery
     from unreel.detector.model import Model
     from unreel.detector.provenance.records import Provenance
 
@@ -35,6 +36,7 @@ def scan_video(
     model: Model | None = None,
     config: ScanConfig | None = None,
     progress: Progress | None = None,
+    gallery: Gallery | None = None,
 ) -> Report:
     """Judge one video file.
 
@@ -43,6 +45,7 @@ def scan_video(
         model: From load_model(); None = the model in the package, loaded anew on each call.
         config: Limits, share of false alarms, re-encode check; None = the defaults.
         progress: Told of each step as it begins.
+        gallery: Filled with the pictures that a report for people shows; None = none are kept.
 
     Returns:
         A report with either a verdict or an error; it is not raised for a file that is unusable.
@@ -57,7 +60,7 @@ def scan_video(
     stages = Stages(progress)
     stages.enter("provenance", "reading what it says of itself")
     provenance = _provenance(os.fsdecode(path), config)
-    report = _scan(os.fsdecode(path), model, config, stages)
+    report = _scan(os.fsdecode(path), model, config, stages, gallery)
     return replace(report, provenance=provenance, run=stages.facts())
 
 
@@ -69,12 +72,14 @@ def _provenance(path: str, config: ScanConfig) -> Provenance | None:
         return None  # it cannot be opened at all, which the report's error says
 
 
-def _scan(path: str, model: Model, config: ScanConfig, stages: Stages) -> Report:
+def _scan(
+    path: str, model: Model, config: ScanConfig, stages: Stages, gallery: Gallery | None
+) -> Report:
     """The report, whatever happens to the file."""
     try:
         stages.enter("open", "opening")
         with open_media(path, config.limits) as reader:
-            return _judge(path, reader, model, config, stages)
+            return _judge(path, reader, model, config, stages, gallery)
     except MediaError as error:
         found = ScanError(error.code, error.message)
     except Exception as error:
@@ -83,7 +88,14 @@ def _scan(path: str, model: Model, config: ScanConfig, stages: Stages) -> Report
     return Report(path, model.info, sha256=sha256, bytes=size, error=found)
 
 
-def _judge(path: str, reader: Reader, model: Model, config: ScanConfig, stages: Stages) -> Report:
+def _judge(
+    path: str,
+    reader: Reader,
+    model: Model,
+    config: ScanConfig,
+    stages: Stages,
+    gallery: Gallery | None,
+) -> Report:
     stages.enter("shots", "looking for cuts")
     shots = find_shots(reader)
     sampling = replace(model.sampling, max_windows=config.max_windows or model.sampling.max_windows)
@@ -117,7 +129,7 @@ def _judge(path: str, reader: Reader, model: Model, config: ScanConfig, stages: 
         bucket=bucket,
         fpr=config.fpr,
     )
-    return Report(
+    report = Report(
         path=path,
         model=model.info,
         media=media,
@@ -129,6 +141,10 @@ def _judge(path: str, reader: Reader, model: Model, config: ScanConfig, stages: 
         sampled_pts_seconds=tuple(sampled),
         recheck_score=None if recheck_logit is None else calibration.score(recheck_logit),
     )
+    if gallery is not None:
+        stages.enter("pictures", "keeping pictures for the report")
+        gallery.take(report, reader, learned.pictures(), calibration.reference(bucket))
+    return report
 
 
 def _read(reader: Reader, window: Window) -> Sample | None:

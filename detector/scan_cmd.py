@@ -6,7 +6,6 @@ Each row is out before the next file is opened, so that an interrupted run keeps
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ import click
 from unreel.detector.commands import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, EXIT_UNREADABLE
 from unreel.detector.config import ScanConfig
 from unreel.detector.errors import UsageError
+from unreel.detector.report_options import report_options
 
 if TYPE_CHECKING:
     from unreel.detector.custody.output import CustodyOutput
@@ -50,6 +50,11 @@ class ScanOptions:
     custody_key: Path | None
     quiet: bool
     output: Path | None
+    report: Path | None
+    overlay: Path | None
+    timeline: Path | None
+    pdf: Path | None
+    language: str
 
     def config(self) -> ScanConfig:
         """The settings of the scan that they ask for."""
@@ -158,6 +163,13 @@ class ScanOptions:
     metavar="FILE",
     help="Write the results there instead of to stdout.",
 )
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    metavar="OUT.html",
+    help="Write a report to look at; a folder for several inputs.",
+)
+@report_options
 def scan(**options: Any) -> None:
     """Judge videos: how strongly does the evidence speak for generation, where and when?
 
@@ -168,6 +180,7 @@ def scan(**options: Any) -> None:
     Examples:
       unreel scan clip.mp4
       unreel scan --json archive/ > archive.jsonl
+      unreel scan --report clip.html --overlay marked.mp4 clip.mp4
       find . -name '*.mp4' -print0 | unreel scan --json -
       unreel scan --fail-over 0.95 upload.mp4 || echo "look at it first"
 
@@ -252,29 +265,53 @@ def _same_file(target: Path, name: str) -> bool:
 
 def _reports(inputs: Inputs, options: ScanOptions, sink: IO[str]) -> Iterator[Report]:
     """Scan one file after the other, writing its row at once."""
+    from unreel.detector.gallery import Gallery
     from unreel.detector.model import load_model
+    from unreel.detector.progress import ProgressLine
     from unreel.detector.records import Report
+    from unreel.detector.report.outputs import Outputs, write_outputs
+    from unreel.detector.report.page import PageOptions
     from unreel.detector.scan import scan_video
 
+    outputs = Outputs(options.report, options.pdf, options.overlay, options.timeline)
+    outputs.check([item.path for item in inputs.files])
     model = load_model(options.model_folder, threads=options.threads)
     config = options.config()
+    folder = None if options.model_folder is None else str(options.model_folder)
+    page = PageOptions(options.language, config, folder)
     write = _row_writer(options, sink, count=len(inputs.files))
     custody = _custody(options, config, count=len(inputs.files))
     watched = sys.stderr is not None and sys.stderr.isatty()
     line = ProgressLine(len(inputs.files), enabled=watched and not options.quiet)
     for number, item in enumerate(inputs.files, start=1):
+        gallery, progress = Gallery(), partial(line.show, number, item.path)
         if item.error is not None:
             report = Report(item.path, model.info, error=item.error)
         else:
-            progress = partial(line.show, number, item.path)
+            kept = gallery if outputs.wants_pictures else None
             try:
-                report = scan_video(item.path, model=model, config=config, progress=progress)
+                report = scan_video(
+                    item.path, model=model, config=config, progress=progress, gallery=kept
+                )
             finally:
                 line.clear()
         write(report)
         if custody is not None:
             custody.write(report)
+        try:
+            for path, note in write_outputs(report, gallery, outputs, page, progress):
+                line.clear()
+                _say(note or f"written: {path}", options)
+        finally:
+            line.clear()
         yield report
+
+
+def _say(note: str, options: ScanOptions) -> None:
+    if not options.quiet:
+        from unreel.detector.text import printable
+
+        click.echo(printable(note), err=True)
 
 
 def _custody(options: ScanOptions, config: ScanConfig, *, count: int) -> CustodyOutput | None:
@@ -334,30 +371,3 @@ def _exit_code(reports: Iterator[Report], fail_over: float | None) -> int:
     if unread:
         return EXIT_UNREADABLE
     return EXIT_OVER if over else 0
-
-
-class ProgressLine:
-    """One line on stderr that is written over and over, and is gone when a row is printed.
-
-    Args:
-        total: Number of files.
-        enabled: Whether a person watches; else nothing is ever written.
-    """
-
-    def __init__(self, total: int, *, enabled: bool) -> None:
-        self._total = total
-        self._enabled = enabled
-
-    def show(self, number: int, path: str, step: str) -> None:
-        """Say that file `number` is at `step`."""
-        if self._enabled:
-            from unreel.detector.text import printable
-
-            text = f"{number}/{self._total} {step}: {printable(os.path.basename(path))}"
-            width = shutil.get_terminal_size().columns - 1
-            click.echo(f"\r\x1b[K{text[:width]}", nl=False, err=True)
-
-    def clear(self) -> None:
-        """Take the line away."""
-        if self._enabled:
-            click.echo("\r\x1b[K", nl=False, err=True)

@@ -131,14 +131,14 @@ def likelihood_in_words(verdict: Verdict) -> str:
     llr = verdict.llr or 0.0
     if abs(llr) < math.log10(1.5):
         return "about as likely for generated as for camera footage"
-    times = _two_digits(10 ** abs(llr))
+    times = two_digits(10 ** abs(llr))
     capped = verdict.llr_cap is not None and abs(llr) >= verdict.llr_cap - 1e-9
     about = "at least" if capped else "about"
     likelier, other = ("generated", "camera") if llr > 0 else ("camera", "generated")
     return f"{about} {times} times likelier for {likelier} than for {other} footage"
 
 
-def _two_digits(number: float) -> str:
+def two_digits(number: float) -> str:
     """Two significant digits without an exponent: 1.5, 40, 1300."""
     digits = max(0, 1 - math.floor(math.log10(number)))
     rounded = round(number, 1 - math.floor(math.log10(number)))

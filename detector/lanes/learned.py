@@ -17,9 +17,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unreel.detector.model import Model
+from unreel.detector.model import Model, WindowLogits
 from unreel.detector.preprocess import to_model_size
-from unreel.detector.records import Evidence, Measured, Sample, Skipped, WindowScore
+from unreel.detector.records import (
+    Evidence,
+    Measured,
+    Sample,
+    Skipped,
+    WindowPictures,
+    WindowScore,
+)
 
 NAME = "learned"
 
@@ -44,6 +51,7 @@ class LearnedLane:
         self._model = model
         self._kept: list[_Kept] = []
         self._too_few = 0
+        self._judged: list[WindowLogits] = []
 
     def add(self, sample: Sample) -> None:
         """Take in the frames of one window; those with too few frames only count."""
@@ -58,16 +66,21 @@ class LearnedLane:
         if not self._kept:
             least = self._model.sampling.min_frames
             return Skipped(NAME, f"no stretch with at least {least} readable frames in one shot")
+        self._judged = [self._model.judge(kept.frames) for kept in self._kept]
         windows = tuple(
             WindowScore(
-                kept.shot,
-                float(kept.pts_seconds[0]),
-                float(kept.pts_seconds[-1]),
-                self._model.judge(kept.frames).clip,
+                kept.shot, float(kept.pts_seconds[0]), float(kept.pts_seconds[-1]), logits.clip
             )
-            for kept in self._kept
+            for kept, logits in zip(self._kept, self._judged, strict=True)
         )
         return Measured(NAME, float(np.mean([w.logit for w in windows])), windows)
+
+    def pictures(self) -> tuple[WindowPictures, ...]:
+        """What was judged by `finish`, frame by frame and place by place."""
+        return tuple(
+            WindowPictures(k.shot, k.pts_seconds, k.frames, logits.frames, logits.patches)
+            for k, logits in zip(self._kept, self._judged, strict=False)
+        )
 
     def recheck(self, crf: int) -> float | None:
         """The clip's logit after the windows went through H.264 once more; None without windows.
