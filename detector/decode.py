@@ -16,10 +16,12 @@ from typing import Any
 
 import av
 import numpy as np
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from unreel.detector.demux import FrameIndex, open_container, packets_of
 from unreel.detector.errors import MediaError
+from unreel.detector.frame_store import FrameStore
 
 EXACT_IN_DECORD: dict[str, frozenset[str]] = {
     "mp4": frozenset(("h264", "hevc", "av1", "vp9", "mpeg4", "mjpeg")),
@@ -72,6 +74,9 @@ class PyavSource:
         """Counter-clockwise, as numpy.rot90 counts."""
         self.lost_times: list[int] = []
         """Time stamps of packets that could not be decoded since the last request."""
+        self._to_rgb = VideoReformatter()
+        self.kept = FrameStore()
+        """Frames of the last full pass at low resolution."""
         self._running: Iterator[tuple[int, Any]] = iter(())
         self._at = -1
         """Position of the last frame that `_running` gave; -1 = it cannot go on."""
@@ -114,6 +119,9 @@ class PyavSource:
             Position and (H, W, 3) RGB, or None for a frame that is damaged. Frames that could not
             be decoded at all are left out.
         """
+        if (kept := self.kept.find(wanted)) is not None:
+            yield from ((p, self._picture(f)) for p, f in zip(wanted, kept, strict=True))
+            return
         left = set(wanted)
         if not self._goes_on_to(wanted[0]):
             self._running, self._is_tainted = self._from(wanted[0]), False
@@ -126,6 +134,10 @@ class PyavSource:
                 yield position, None if self._is_tainted else self._picture(frame)
             if not left or position > wanted[-1]:
                 return
+
+    def has_kept(self, wanted: Sequence[int]) -> bool:
+        """Whether these frames need not be decoded again."""
+        return self.kept.find(wanted) is not None
 
     def _goes_on_to(self, target: int) -> bool:
         """Whether decoding on from where the last window ended is the shortest way."""
@@ -141,6 +153,8 @@ class PyavSource:
     ) -> Iterator[tuple[int, NDArray[np.uint8], bool]]:
         """Decode frames at a small size, unrotated, with a fast filter.
 
+        A pass over all frames fills `kept`.
+
         Args:
             wanted: Positions (one seek each), or None for all frames.
             width: Pixels.
@@ -151,11 +165,15 @@ class PyavSource:
         """
         self._at = -1
         found = self._from(0) if wanted is None else self._singles(wanted)
+        scaler = VideoReformatter()  # one for all frames: its tables take longer than the scaling
         for position, frame in found:
-            small = frame.reformat(
-                width=width, height=height, format="rgb24", interpolation="FAST_BILINEAR"
+            if wanted is None:
+                self.kept.add(position, frame)
+            small = scaler.reformat(
+                frame, width=width, height=height, format="rgb24", interpolation="FAST_BILINEAR"
             )
-            yield position, small.to_ndarray(), bool(frame.is_corrupt)
+            pixels: NDArray[Any] = small.to_ndarray()
+            yield position, pixels, bool(frame.is_corrupt)
 
     def _singles(self, wanted: Sequence[int]) -> Iterator[tuple[int, Any]]:
         for target in wanted:
@@ -168,7 +186,7 @@ class PyavSource:
     def _picture(self, frame: Any) -> NDArray[np.uint8] | None:
         if (frame.height, frame.width) != self.size:
             return None
-        rgb = frame.to_ndarray(format="rgb24")  # (H, W, 3)
+        rgb = self._to_rgb.reformat(frame, format="rgb24").to_ndarray()  # (H, W, 3)
         return np.ascontiguousarray(np.rot90(rgb, self.quarter_turns))
 
     def _from(self, first: int) -> Iterator[tuple[int, Any]]:

@@ -1,24 +1,27 @@
-"""The decoder process: `python -m unreel.detector.decode_worker DESCRIPTOR`.
+"""What the decoder process does; fork_server.py starts one for each file.
 
 Video decoders are large C programs that read hostile input. They run here, in a process of their
 own with limits on memory, processor time and file writes, which the parent kills when it takes
-too long. It reads one JSON request a line from stdin and writes messages to stdout:
+too long. It reads one JSON request a line from a pipe and writes messages to another:
 
     8 bytes   length of the JSON header, length of the payload (big-endian, 4 bytes each)
     header    JSON; `done` is true in the last message of an answer
     payload   raw bytes (frames, time stamps)
 
-Neither side unpickles anything. Standard output of the libraries goes to /dev/null.
+Neither side unpickles anything. What the libraries print goes to /dev/null.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import struct
-import sys
 import time
+from collections.abc import Callable
 from typing import Any
+
+from unreel.detector.frame_store import KEPT_BYTES, FrameStore
 
 FRAME = struct.Struct(">II")
 """Lengths of header and payload."""
@@ -64,16 +67,20 @@ class Worker:
     """Answers requests about one file.
 
     Args:
-        descriptor: Of the file, inherited from the parent, already known to be a regular file.
+        descriptor: Of the file, handed over by the parent, already known to be a regular file.
         out: Descriptor that messages are written to.
+        memory_bytes: Limit of this process.
     """
 
-    def __init__(self, descriptor: int, out: int) -> None:
+    def __init__(self, descriptor: int, out: int, memory_bytes: int) -> None:
         self._out = out
+        self._memory_bytes = memory_bytes
         self._path = f"/proc/self/fd/{descriptor}"
         self._descriptor = descriptor
         self._pyav: Any = None
         self._decord: Any = None
+        self._open_decord: Callable[[], Any] | None = None
+        """Until it is needed for the first time."""
 
     def answer(self, request: dict[str, Any]) -> None:
         """Do what is asked and send the messages of the answer."""
@@ -83,7 +90,7 @@ class Worker:
         try:
             actions[request["do"]](request, started)
         except (MemoryError, BlockingIOError):  # the second: no memory for one more thread
-            self._pyav = self._decord = None
+            self._pyav = self._decord = self._open_decord = None
             self._fail("out-of-memory", "memory limit reached")
         except ModuleNotFoundError as error:
             self._fail("decoder-crash", f"{error}: unreel is not installed whole; unreel doctor")
@@ -109,7 +116,7 @@ class Worker:
             size_bytes=os.fstat(self._descriptor).st_size,
             use_decord=request["use_decord"],
         )
-        self._pyav, self._decord = found.pyav, found.decord
+        self._pyav, self._open_decord = found.pyav, found.open_decord
         index = found.index
         payload = index.pts.astype(">i8").tobytes() + index.is_key.astype("u1").tobytes()
         self._send({**found.facts, "count": len(index.pts), "done": True}, payload)
@@ -118,7 +125,7 @@ class Worker:
         wanted: list[int] = request["frames"]
         told: list[str] = []
         sent: set[int] = set()
-        if self._decord is not None and not request["careful"]:
+        if not self._pyav.has_kept(wanted) and not request["careful"] and self._decord_is_open():
             try:
                 for position, picture in self._decord.frames(wanted):
                     self._send_picture(position, picture)
@@ -129,6 +136,7 @@ class Worker:
                 self._decord = None
                 reason = str(error).split("\n")[0][:120]
                 told.append(f"decord gave up ({reason}); PyAV went on")
+        used = self._decord if sent else self._pyav
         left = [p for p in wanted if p not in sent]
         damaged = 0
         for position, picture in self._pyav.frames(left) if left else ():
@@ -137,9 +145,18 @@ class Worker:
             else:
                 self._send_picture(position, picture)
                 sent.add(position)
-        decoder = "pyav" if left or self._decord is None else "decord"
-        answer = {"done": True, "damaged": damaged, "decoder": decoder, "warnings": told}
-        self._send(answer)
+        if left:
+            used = self._pyav
+        decoder = {"decoder": used.name, "version": used.version}
+        self._send({"done": True, "damaged": damaged, "warnings": told, **decoder})
+
+    def _decord_is_open(self) -> bool:
+        """Whether decord can be asked; it refuses what it counts or times differently."""
+        if self._open_decord is not None:
+            open_decord, self._open_decord = self._open_decord, None
+            with contextlib.suppress(ValueError):
+                self._decord = open_decord()
+        return self._decord is not None
 
     def _small(self, request: dict[str, Any], started: float) -> None:
         import numpy as np
@@ -150,6 +167,10 @@ class Worker:
         damaged: list[int] = []
         complete = True
         self._pyav.lost_times = []
+        if request["frames"] is None:
+            self._pyav.kept = FrameStore(
+                request["likely"], min(KEPT_BYTES, self._memory_bytes // 8)
+            )
         for position, small, is_damaged in self._pyav.small_frames(
             request["frames"], width, height
         ):
@@ -166,6 +187,8 @@ class Worker:
         if positions:
             self._send({"positions": positions}, np.stack(pictures).data)
         lost = np.searchsorted(self._pyav.index.pts, self._pyav.lost_times).tolist()
+        if damaged or lost:  # what refers to a damaged picture is damaged too
+            self._pyav.kept.clear()
         self._send({"done": True, "damaged": damaged + lost, "complete": complete})
 
     def _send_picture(self, position: int, picture: Any) -> None:
@@ -188,21 +211,20 @@ def _write(descriptor: int, data: memoryview) -> None:
         done += os.write(descriptor, data[done:])
 
 
-def main() -> None:
-    """Serve until stdin ends."""
-    descriptor, memory_bytes = int(sys.argv[1]), int(sys.argv[2])
+def serve(descriptor: int, requests: int, answers: int, memory_bytes: int) -> None:
+    """Answer requests about one file until there are no more.
+
+    Args:
+        descriptor: Of the file.
+        requests: Descriptor to read from.
+        answers: Descriptor to write to.
+        memory_bytes: Address space that may be taken.
+    """
     limit_process(memory_bytes)
-    out = os.dup(1)
-    quiet = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(quiet, 1)
-    os.dup2(quiet, 2)
-    worker = Worker(descriptor, out)
-    for line in sys.stdin:
-        try:
-            worker.answer(json.loads(line))
-        except BrokenPipeError:
-            return
-
-
-if __name__ == "__main__":
-    main()
+    worker = Worker(descriptor, answers, memory_bytes)
+    with os.fdopen(requests, "rb") as lines:
+        for line in lines:
+            try:
+                worker.answer(json.loads(line))
+            except BrokenPipeError:
+                return

@@ -10,14 +10,13 @@ import contextlib
 import json
 import os
 import selectors
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from unreel.detector.decode_worker import FRAME
+from unreel.detector.decoder_server import spawn_decoder
 from unreel.detector.errors import MEDIA_ERROR_CODES, MediaError
 
 _MAX_HEADER_BYTES = 1 << 20
@@ -48,26 +47,19 @@ class DecoderProcess:
     """
 
     def __init__(self, descriptor: int, memory_bytes: int) -> None:
-        self._child = subprocess.Popen(
-            # -P: a numpy.py in the current folder is not imported.
-            [
-                sys.executable,
-                "-P",
-                "-m",
-                "unreel.detector.decode_worker",
-                str(descriptor),
-                str(memory_bytes),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            bufsize=0,
-            pass_fds=(descriptor,),
-            start_new_session=True,
-            env=child_environment(),
-        )
-        assert self._child.stdout is not None
-        self._out = self._child.stdout.fileno()
+        requests, self._in = os.pipe()
+        self._out, answers = os.pipe()
+        try:
+            self._server, self.pid = spawn_decoder(descriptor, requests, answers, memory_bytes)
+        except BaseException:
+            os.close(self._in)
+            os.close(self._out)
+            raise
+        finally:
+            os.close(requests)
+            os.close(answers)
+        self._exit_code: int | None = None
+        self._closed = False
         os.set_blocking(self._out, False)
         with contextlib.suppress(ImportError, OSError):
             import fcntl
@@ -81,7 +73,7 @@ class DecoderProcess:
     @property
     def alive(self) -> bool:
         """Can be asked."""
-        return self._child.returncode is None and not self._busy
+        return self._exit_code is None and not self._busy
 
     def send(self, request: dict[str, Any], deadline: float) -> None:
         """Ask for something; `messages` gives the answer.
@@ -93,12 +85,14 @@ class DecoderProcess:
         Raises:
             MediaError: decoder-crash.
         """
-        assert not self._busy and self._child.stdin is not None
+        assert not self._busy
         self._busy = True
         self._queued_before = self._queued_seconds()
         seconds = max(1.0, deadline - time.monotonic())
         try:
-            self._child.stdin.write(json.dumps({**request, "seconds": seconds}).encode() + b"\n")
+            line = json.dumps({**request, "seconds": seconds}).encode() + b"\n"
+            while line:
+                line = line[os.write(self._in, line) :]
         except OSError:
             raise self._died() from None
 
@@ -122,15 +116,20 @@ class DecoderProcess:
             yield message
 
     def close(self) -> None:
-        """Kill the child, which has nothing to tidy up."""
-        if self._child.returncode is None:
-            self._child.kill()
-        self._child.wait()
+        """Kill the child, which has nothing to tidy up; may be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        self._end()
         self._ready.close()
-        for pipe in (self._child.stdin, self._child.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
+        os.close(self._in)
+        os.close(self._out)
+
+    def _end(self, seconds: float = 0.0) -> int:
+        """Wait so long for the child, then kill it; returns its exit code."""
+        if self._exit_code is None:
+            self._exit_code = self._server.end(self.pid, seconds)
+        return self._exit_code
 
     def _receive(self, deadline: float, place: Place | None) -> Message:
         start = memoryview(bytearray(FRAME.size))
@@ -169,8 +168,7 @@ class DecoderProcess:
                 break
             if self._ready.select(min(left, 1.0)):
                 return
-        self._child.kill()
-        self._child.wait()
+        self._end()
         raise MediaError(
             "timeout",
             "decoding took longer than the limit allows and was stopped; cut out the part in "
@@ -183,20 +181,18 @@ class DecoderProcess:
         Linux tells; elsewhere 0. A busy machine is no reason to call a video undecodable.
         """
         longest = 0
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            for task in os.scandir(f"/proc/{self._child.pid}/task"):
+        with (
+            contextlib.suppress(OSError, ValueError, IndexError),
+            os.scandir(f"/proc/{self.pid}/task") as tasks,
+        ):
+            for task in tasks:
                 with open(f"{task.path}/schedstat") as handle:
                     longest = max(longest, int(handle.read().split()[1]))
         return longest / 1e9
 
     def _died(self) -> MediaError:
         """The child is gone: find out how."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._child.wait(timeout=1.0)
-        if self._child.returncode is None:
-            self._child.kill()
-            self._child.wait()
-        code = self._child.returncode
+        code = self._end(seconds=1.0)
         how = f"signal {-code}" if code < 0 else f"exit status {code}"
         return MediaError(
             "decoder-crash",
@@ -217,10 +213,3 @@ def _raise_reported(header: dict[str, Any]) -> None:
             "ffmpeg -i FILE -vf scale=1280:-2 smaller.mp4"
         )
     raise MediaError(code if code in MEDIA_ERROR_CODES else "unreadable", message)
-
-
-def child_environment() -> dict[str, str]:
-    """The parent's environment without proxies; the same packages are found as in the parent."""
-    kept = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
-    kept["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
-    return kept

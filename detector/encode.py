@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from fractions import Fraction
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ TIME_BASE = Fraction(1, 90_000)
 """Fine enough to keep the time stamps of any frame rate in use."""
 
 
-class H264Writer:
+class H264Writer(AbstractContextManager["H264Writer"]):
     """Write frames with their own time stamps as yuv420p H.264 in MP4, without audio.
 
     Args:
@@ -87,15 +87,7 @@ class H264Writer:
             self._container.mux(packet)
         self._container.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             self.close()
         else:

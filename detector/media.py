@@ -14,9 +14,9 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from fractions import Fraction
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -54,7 +54,7 @@ def open_media(path: str | os.PathLike[str], limits: Limits = Limits()) -> Reade
         raise
 
 
-class Reader:
+class Reader(AbstractContextManager["Reader"]):
     """An open video; made by open_media."""
 
     pts_seconds: NDArray[np.float64]
@@ -69,7 +69,7 @@ class Reader:
     def __init__(self, path: str, descriptor: int, container: str, limits: Limits) -> None:
         self._path, self._descriptor, self._container = path, descriptor, container
         self._limits = limits
-        self._use_decord = True
+        self._may_use_decord = True
         self._careful = False
         self._gone: MediaError | None = None
         self.warnings = []
@@ -91,14 +91,16 @@ class Reader:
             self._child.close()
             raise
         self.warnings += facts["warnings"]
-        self._versions: dict[str, str] = facts["decoders"]
-        self._decoder: str = facts["decoder"]
+        self._may_use_decord = bool(facts["may_use_decord"])
+        self._pyav_version: str = facts["pyav_version"]
+        self._used: dict[str, str] = {}
         self._media = _media_of(path, digest, self._bytes, container, facts, self.pts_seconds)
 
     @property
     def media(self) -> Media:
         """What the file is; decoder and warnings are those of the moment."""
-        named = f"{self._decoder} {self._versions[self._decoder]}"
+        used = self._used or {"pyav": self._pyav_version}  # so far only small frames were decoded
+        named = " and ".join(f"{name} {version}" for name, version in sorted(used.items()))
         return replace(self._media, decoder=named, warnings=tuple(self.warnings))
 
     def read(self, window: Window) -> Sample:
@@ -125,7 +127,7 @@ class Reader:
         if sound:
             answer = self._answer({"do": "read", "frames": sound}, canvas.place)
             self.warnings += answer["warnings"]
-            self._decoder = answer["decoder"]
+            self._used[answer["decoder"]] = answer["version"]
             damaged += answer["damaged"]
         kept = canvas.filled
         self._warn_of_loss(window, len(wanted) - int(kept.sum()), damaged)
@@ -139,7 +141,10 @@ class Reader:
         return Sample(there, frames, times)
 
     def small_frames(
-        self, positions: Sequence[int] | None = None, long_side: int = 128
+        self,
+        positions: Sequence[int] | None = None,
+        long_side: int = 128,
+        likely: Sequence[int] = (),
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
         """One pass at low resolution, not rotated, for looking at the whole video.
 
@@ -149,6 +154,8 @@ class Reader:
         Args:
             positions: Frames to look at (a seek each), or None for all, one after the other.
             long_side: Pixels of the longer side.
+            likely: Frames that read() will probably be asked for after a pass over all: as far as
+                memory allows they are kept, and not decoded a second time.
 
         Yields:
             Positions (n,) and frames (n, h, w, 3) RGB of a few frames at a time.
@@ -166,6 +173,7 @@ class Reader:
             "width": width,
             "height": height,
             "frames": None if positions is None else [int(p) for p in positions],
+            "likely": [int(p) for p in likely],
             "soft_seconds": 0.8 * seconds,
         }
         seen = np.zeros(len(self.pts_seconds), np.bool_)
@@ -184,15 +192,7 @@ class Reader:
                     lost = lost[lost < np.flatnonzero(seen).max(initial=0)]
                 self._note_damage({*message.header["damaged"], *lost.tolist()})
 
-    def __enter__(self) -> Reader:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -206,7 +206,7 @@ class Reader:
     def _answer(self, request: dict[str, Any], place: Place) -> dict[str, Any]:
         """The last message; when decord hangs or crashes, PyAV gets a process of its own."""
         seconds = self._limits.wall_seconds_per_request
-        with_decord = self._decoder == "decord" and not self._careful
+        with_decord = self._may_use_decord and not self._careful
         request = {**request, "careful": self._careful}
         try:
             *_, last = self._exchange(request, seconds / 2 if with_decord else seconds, place)
@@ -214,8 +214,7 @@ class Reader:
             if not (with_decord and error.code in _PROCESS_CODES):
                 raise
             self._gone = None
-            self._use_decord = False
-            self._decoder = "pyav"
+            self._may_use_decord = False
             self.warnings.append(f"decord failed ({error.code}); PyAV read the file instead")
             *_, last = self._exchange(request, seconds / 2, place)
         return last.header
@@ -257,7 +256,7 @@ class Reader:
             "path": os.path.abspath(self._path),
             "container": self._container,
             "limits": asdict(self._limits),
-            "use_decord": self._use_decord,
+            "use_decord": self._may_use_decord,
         }
         self._child.send(request, deadline)
         return deadline
@@ -294,7 +293,6 @@ class Reader:
                 f"{times.min():.2f} and {times.max():.2f} s; they are not judged"
             )
         self._careful = True
-        self._decoder = "pyav"
 
     def _warn_of_loss(self, window: Window, lost: int, damaged: int) -> None:
         if not lost:

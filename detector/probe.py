@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from unreel.detector.config import Limits
@@ -31,7 +32,9 @@ class Probe:
     """An opened file."""
 
     pyav: PyavSource
-    decord: DecordSource | None
+    open_decord: Callable[[], DecordSource] | None
+    """Raises ValueError where decord counts or times the frames differently; None = it must not
+    read this file."""
     index: FrameIndex
     facts: dict[str, Any]
     """What the parent needs for a Media record; JSON types only."""
@@ -67,15 +70,12 @@ def probe(path: str, container: str, limits: Limits, size_bytes: int, use_decord
         "has_audio": bool(opened.streams.audio),
         "warnings": [*warnings, *index.warnings],
     }
-    decord = None
-    if use_decord and len(opened.streams.video) == 1 and _fits_decord(facts, container, size_bytes):
-        # It refuses what it counts or times differently; that is no error, PyAV reads instead.
-        with contextlib.suppress(ValueError):
-            decord = DecordSource(path, index, threads)
-    facts["decoder"] = "decord" if decord else "pyav"
-    facts["decoders"] = {"pyav": pyav.version, "decord": decord.version if decord else ""}
+    fits = len(opened.streams.video) == 1 and _fits_decord(facts, container, size_bytes)
+    open_decord = partial(DecordSource, path, index, threads) if fits and use_decord else None
+    facts["may_use_decord"] = open_decord is not None
+    facts["pyav_version"] = pyav.version
     opened.close()
-    return Probe(pyav, decord, index, facts)
+    return Probe(pyav, open_decord, index, facts)
 
 
 def _facts_of_stream(stream: Any) -> dict[str, Any]:
@@ -105,6 +105,8 @@ def _fits_decord(facts: dict[str, Any], container: str, size_bytes: int) -> bool
     return bool(
         facts["codec"] in EXACT_IN_DECORD.get(container, ())
         and facts["bit_depth"] == 8
+        and facts["rotation_degrees"] == 0  # it turns into a buffer of another size, and gives up,
+        and width >= 160  # as it does with rows that libav makes longer
         and width % 2 == 0 == height % 2  # odd chroma is scaled differently
         and width * height <= DECORD_MAX_PIXELS
         and size_bytes <= DECORD_MAX_BYTES

@@ -11,7 +11,8 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from unreel.detector.config import ScanConfig
+from unreel.detector.config import SamplingConfig, ScanConfig
+from unreel.detector.decoder_server import start_early
 from unreel.detector.errors import MediaError
 from unreel.detector.identity import fingerprint
 from unreel.detector.lanes.learned import LearnedLane
@@ -20,7 +21,7 @@ from unreel.detector.media import Reader, open_media
 from unreel.detector.model import load_model
 from unreel.detector.records import Measured, Report, Sample, ScanError, Window
 from unreel.detector.sampling import plan_windows
-from unreel.detector.shots import find_shots, is_seen_whole, split_at_cut
+from unreel.detector.shots import find_shots, is_seen_whole, shots_of, split_at_cut
 from unreel.detector.stages import Progress, Stages
 from unreel.detector.verdict import POOLED, calibrated, decide, score_shots
 
@@ -55,6 +56,8 @@ def scan_video(
         UsageError: A setting is one that the model's calibration cannot serve.
     """
     config = config or ScanConfig()
+    if model is None:
+        start_early()  # it loads its decoders while this process loads the model
     model = model or load_model(threads=config.threads)
     model.calibration.operating_point(config.fpr, POOLED)  # raises what no file can change
     stages = Stages(progress)
@@ -97,8 +100,8 @@ def _judge(
     gallery: Gallery | None,
 ) -> Report:
     stages.enter("shots", "looking for cuts")
-    shots = find_shots(reader)
     sampling = replace(model.sampling, max_windows=config.max_windows or model.sampling.max_windows)
+    shots = find_shots(reader, _frames_if_uncut(reader, sampling))
     windows = plan_windows(reader.pts_seconds, shots, sampling)
 
     learned = LearnedLane(model)
@@ -145,6 +148,13 @@ def _judge(
         stages.enter("pictures", "keeping pictures for the report")
         gallery.take(report, reader, learned.pictures(), calibration.reference(bucket))
     return report
+
+
+def _frames_if_uncut(reader: Reader, sampling: SamplingConfig) -> list[int]:
+    """The frames that will be read if the video turns out to be a single shot."""
+    whole = shots_of((), reader.pts_seconds, reader.media.duration_seconds)
+    windows = plan_windows(reader.pts_seconds, whole, sampling)
+    return sorted({position for window in windows for position in window.frame_indices})
 
 
 def _read(reader: Reader, window: Window) -> Sample | None:

@@ -265,6 +265,9 @@ def _same_file(target: Path, name: str) -> bool:
 
 def _reports(inputs: Inputs, options: ScanOptions, sink: IO[str]) -> Iterator[Report]:
     """Scan one file after the other, writing its row at once."""
+    from unreel.detector.decoder_server import start_early
+
+    start_early()  # it loads its decoders while this process loads the model
     from unreel.detector.gallery import Gallery
     from unreel.detector.model import load_model
     from unreel.detector.progress import ProgressLine

@@ -45,11 +45,12 @@ _STILL = 0.3
 _THUMB = (32, 18)
 
 
-def find_shots(reader: Reader) -> tuple[Shot, ...]:
+def find_shots(reader: Reader, likely: Sequence[int] = ()) -> tuple[Shot, ...]:
     """Split a video at its cuts.
 
     Args:
         reader: An open video.
+        likely: Frames that will probably be read after this (see Reader.small_frames).
 
     Returns:
         At least one shot; together they cover the video, in order.
@@ -60,7 +61,7 @@ def find_shots(reader: Reader) -> tuple[Shot, ...]:
     cuts: list[int] = []
     frames = len(reader.pts_seconds)
     if frames > 1 and is_seen_whole(reader.media):
-        cuts, seen = _cuts_of_pass(reader)
+        cuts, seen = _cuts_of_pass(reader, likely)
         if seen < frames - 1:
             later = [c for c in _cuts_of_keys(reader) if c > seen]
             cuts = cuts + later
@@ -206,13 +207,13 @@ def _far_enough(
     return sorted(kept)
 
 
-def _cuts_of_pass(reader: Reader) -> tuple[list[int], int]:
+def _cuts_of_pass(reader: Reader, likely: Sequence[int]) -> tuple[list[int], int]:
     """Look at every frame; returns the cuts and the last position seen."""
     changes: list[NDArray[np.float64]] = []
     thumbs: list[NDArray[np.uint8]] = []
     places: list[NDArray[np.int64]] = []
     last: NDArray[np.uint8] | None = None
-    for positions, frames in reader.small_frames():
+    for positions, frames in reader.small_frames(likely=likely):
         changes.append(change_scores(frames, last))
         thumbs.append(thumbnails(frames))
         places.append(positions)

@@ -316,7 +316,7 @@ def test_a_file_that_changes_while_it_is_read(
 def test_decoder_process_has_its_limits(tmp_path: Path) -> None:
     resource = pytest.importorskip("resource")
     with open_media(write_video(tmp_path)) as reader:
-        pid = reader._child._child.pid
+        pid = reader._child.pid
         assert resource.prlimit(pid, resource.RLIMIT_AS)[1] == Limits().memory_bytes
         assert resource.prlimit(pid, resource.RLIMIT_FSIZE) == (0, 0)
         assert resource.prlimit(pid, resource.RLIMIT_CORE) == (0, 0)

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from make_media import Recipe, decode_plainly, is_upright, number_of, write_video
 
-from unreel.detector.config import Limits, SamplingConfig
+from unreel.detector.config import SamplingConfig
 from unreel.detector.errors import MediaError
-from unreel.detector.media import Reader, open_media
+from unreel.detector.media import open_media
 from unreel.detector.records import Shot, Window
 from unreel.detector.sampling import plan_windows
 
@@ -80,7 +80,6 @@ DECORD_EXPECTED = (
     "mjpeg-avi",
     "gif",
     "one-frame",
-    "rotated-90",
 )
 
 
@@ -115,11 +114,11 @@ def test_frames_and_times_are_those_of_a_plain_decode(written: tuple[str, Path])
             np.testing.assert_array_equal(sample.frames, truth[list(positions)])
             np.testing.assert_array_equal(sample.pts_seconds, reader.pts_seconds[list(positions)])
         assert media.warnings == ()
+        assert all("decord gave up" in told for told in reader.warnings)
         assert media.fps == pytest.approx(recipe.fps, rel=0.03)
         assert media.duration_seconds == pytest.approx(recipe.frames / recipe.fps, abs=0.05)
-        assert media.decoder.split()[0] == (
-            "decord" if name in DECORD_EXPECTED else media.decoder.split()[0]
-        )
+        if name in DECORD_EXPECTED:
+            assert reader.media.decoder.startswith("decord ")
     if recipe.rotation == 0:
         assert [number_of(f) for f in sample.frames] == list(positions)
         assert all(is_upright(f) for f in sample.frames)
@@ -134,7 +133,7 @@ def test_media_record_of_a_plain_clip(tmp_path: Path) -> None:
     assert (media.container, media.codec, media.pixel_format) == ("mp4", "h264", "yuv420p")
     assert (media.bit_depth, media.hdr, media.has_audio) == (8, False, True)
     assert (media.rotation_degrees, media.variable_frame_rate) == (0, False)
-    assert media.decoder.startswith("decord ")
+    assert media.decoder.startswith("pyav ")  # which has read all that was read so far
 
 
 def test_hdr_and_bit_depth_are_named(tmp_path: Path) -> None:
@@ -306,17 +305,6 @@ def test_importing_media_imports_no_decoder() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_the_child_ends_with_the_reader(tmp_path: Path) -> None:
-    reader = open_media(write_video(tmp_path))
-    pid = reader._child._child.pid
-    reader.close()
-    reader.close()
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
-    with pytest.raises(ValueError, match="closed"):
-        reader.read(window_of(0))
-
-
 def test_names_that_are_commands_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A colon, a bar, a space, a leading dash or bytes that are no UTF-8 mean nothing."""
     monkeypatch.chdir(tmp_path)
@@ -342,38 +330,3 @@ def test_odd_files_from_the_wild(corpus: Path, name: str, frames: int) -> None:
         positions = tuple(range(1, frames, frames // 9))
         assert reader.read(window_of(*positions)).window.frame_indices == positions
         assert reader.warnings == []
-
-
-def crashing_reader(path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> Reader:
-    """A reader whose decord stands in for one that goes wrong in the middle of a window."""
-    package = path.parent / "fake" / "decord"
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text(
-        "import numpy as np, os, time\n__version__ = '0'\n"
-        "class VideoReader:\n"
-        "    def __init__(self, path, num_threads): pass\n"
-        "    def __len__(self): return 48\n"
-        "    def get_frame_timestamp(self, n): return np.stack([n / 24, (n + 1) / 24], axis=1)\n"
-        f"    def get_batch(self, n):\n        {code}\n"
-    )
-    monkeypatch.syspath_prepend(str(package.parent))
-    return open_media(path, Limits(wall_seconds_per_request=6.0))
-
-
-@pytest.mark.parametrize(
-    ("code", "told"),
-    [
-        ("os.abort()", "decord failed (decoder-crash)"),
-        ("time.sleep(60)", "decord failed (timeout)"),
-        ("raise RuntimeError('lost')", "decord gave up (lost)"),
-    ],
-)
-def test_pyav_takes_over_when_decord_fails(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, told: str
-) -> None:
-    with crashing_reader(write_video(tmp_path), monkeypatch, code) as reader:
-        assert reader.media.decoder.startswith("decord ")
-        sample = reader.read(window_of(3, 30))
-        assert [number_of(f) for f in sample.frames] == [3, 30]
-        assert reader.media.decoder.startswith("pyav ")
-        assert any(told in w for w in reader.media.warnings)

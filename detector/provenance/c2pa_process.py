@@ -13,7 +13,7 @@ import threading
 import time
 from typing import Any
 
-from unreel.detector.decoder_process import child_environment
+from unreel.detector.decoder_server import child_environment
 from unreel.detector.provenance.c2pa_worker import LENGTH, MAX_ANSWER
 
 WAIT_SECONDS = 60.0
