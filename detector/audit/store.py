@@ -16,15 +16,13 @@ from types import TracebackType
 from typing import Any
 
 from unreel.detector.audit import chain
+from unreel.detector.audit.connecting import connect, named_errors
 from unreel.detector.audit.errors import StoreError
 from unreel.detector.audit.results import columns_of, error_report, names_of
 from unreel.detector.audit.rows import Counts, FileRow, Found, Work
 from unreel.detector.audit.runs import insert_run, insert_settings
 from unreel.detector.audit.schema import bring_up_to_date, check_version
 from unreel.detector.audit.settings import Settings, as_json
-
-BUSY_SECONDS = 60.0
-"""How long a writer waits for another one, e.g. for `unreel audit label` beside a run."""
 
 
 def open_store(path: str | os.PathLike[str], *, read_only: bool = False) -> Store:
@@ -47,7 +45,7 @@ class Store:
         self.path = path
         self.read_only = read_only
         with named_errors(path):
-            self.connection = _connect(path, read_only)
+            self.connection = connect(path, read_only)
             try:
                 if read_only:
                     if not check_version(self.connection, str(path)):
@@ -219,10 +217,9 @@ class Store:
         ).fetchone()
         return row[0] if row else None
 
-    def attach(self, run: int, work: Work, sha256: str, scan_id: int) -> None:
+    def attach(self, run: int, work: Work, scan_id: int) -> None:
         """Give a file the scan of the same bytes; inside a transaction."""
-        made = chain.row_digest(self.connection, "scans", chain.SCAN_COLUMNS, scan_id)
-        self._point(run, work.file_id, sha256, scan_id, made)
+        self.point(run, work.file_id, scan_id)
 
     def finish(self, run: int, work: Work, report: str) -> int:
         """Store the result of a file; inside a transaction.
@@ -250,7 +247,7 @@ class Store:
                 (sha256, settings_id),
             ).fetchone()
         if before is not None and before[1] == "ok":
-            self.attach(run, work, sha256, before[0])
+            self.attach(run, work, before[0])
             return int(before[0])
         if before is not None:
             query = "SELECT id FROM files WHERE scan_id = ? AND state = 'done' AND id != ?"
@@ -262,9 +259,8 @@ class Store:
             list(row.values()),
         )
         scan_id = int(cursor.lastrowid or 0)
-        made = chain.row_digest(self.connection, "scans", chain.SCAN_COLUMNS, scan_id)
         for file_id in (work.file_id, *others):
-            self._point(run, file_id, sha256, scan_id, made)
+            self.point(run, file_id, scan_id)
         return scan_id
 
     def finish_with_error(self, run: int, work: Work, code: str, message: str) -> int:
@@ -286,14 +282,14 @@ class Store:
         query = "SELECT settings_id FROM runs WHERE id = ?"
         return int(self.connection.execute(query, (run,)).fetchone()[0])
 
-    def _point(
-        self, run: int, file_id: int, sha256: str | None, scan_id: int, scan_digest: str
-    ) -> None:
-        """A file is done; the log tells it."""
-        exact, shown = self.connection.execute(
-            "UPDATE files SET state = 'done', sha256 = ?, scan_id = ?, is_stale = 0, attempts = 0"
-            " WHERE id = ? RETURNING path_bytes, path",
-            (sha256, scan_id, file_id),
+    def point(self, run: int, file_id: int, scan_id: int) -> None:
+        """A file is done, with this scan; the log tells it. Inside a transaction."""
+        scan_digest = chain.row_digest(self.connection, "scans", chain.SCAN_COLUMNS, scan_id)
+        exact, shown, sha256 = self.connection.execute(
+            "UPDATE files SET state = 'done', scan_id = ?, is_stale = 0, attempts = 0,"
+            " sha256 = (SELECT sha256 FROM scans WHERE id = ?)"
+            " WHERE id = ? RETURNING path_bytes, path, sha256",
+            (scan_id, scan_id, file_id),
         ).fetchone()
         body = {
             "run": run,
@@ -346,55 +342,3 @@ class Store:
         from unreel.detector.audit.reading import report_of
 
         return report_of(self, name)
-
-
-@contextmanager
-def named_errors(path: Path) -> Iterator[None]:
-    """SQLite's errors as StoreError, with the file and what helps."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise StoreError(f"{path}: {error}{_advice(str(error))}") from error
-
-
-def _advice(message: str) -> str:
-    hints = {
-        "full": "; free some space and run the same command again: what was stored is intact",
-        "readonly": "; it may not be written by this user: chmod u+w, or copy it elsewhere",
-        "unable to open": "; does its folder exist, and may this user write there?",
-        "not a database": "; name an audit store with --db",
-        "locked": "; another program holds it: close that and try again",
-        "malformed": "; the file is damaged: restore a copy, or start a new store",
-    }
-    return next((hint for word, hint in hints.items() if word in message), "")
-
-
-def _connect(path: Path, read_only: bool) -> sqlite3.Connection:
-    if not read_only:
-        connection = _open(str(path), uri=False)
-        check_version(connection, str(path))  # another program's file is left as it is
-        connection.execute("PRAGMA journal_mode = WAL")
-        # A killed process loses nothing. Power cut: the last commits may be gone, and are redone.
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        return connection
-    if not path.is_file():
-        raise StoreError(f"there is no store {path}: `unreel audit run PATH --db {path}` makes one")
-    address = path.absolute().as_uri()
-    try:
-        connection = _open(f"{address}?mode=ro", uri=True)
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.OperationalError:
-        # In a folder that may not be written there is no room for WAL's shared memory.
-        beside = path.with_name(path.name + "-wal")
-        if beside.exists() and beside.stat().st_size:
-            raise
-        connection = _open(f"{address}?mode=ro&immutable=1", uri=True)
-    connection.execute("PRAGMA query_only = ON")
-    return connection
-
-
-def _open(address: str, *, uri: bool) -> sqlite3.Connection:
-    return sqlite3.connect(
-        address, uri=uri, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-    )

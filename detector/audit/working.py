@@ -84,7 +84,7 @@ class Desk:
     def _scan_unless_known(self, work: Work, sha256: str) -> Task | None:
         scan_id = self.store.scan_of(self.run, sha256, errors=not self.retry_errors)
         if scan_id is not None:
-            self.store.attach(self.run, work, sha256, scan_id)
+            self.store.attach(self.run, work, scan_id)
             self._done(work, scan_id, same_bytes=True)
             return None
         if sha256 in self._waiting:
@@ -121,7 +121,7 @@ class Desk:
         (sha256,) = self.store.connection.execute(query, (scan_id,)).fetchone()
         for other in self._waiting.pop(work.known_sha256, []):
             if sha256 == work.known_sha256:
-                self.store.attach(self.run, other, sha256, scan_id)
+                self.store.attach(self.run, other, scan_id)
                 self._done(other, scan_id, same_bytes=True)
             else:  # it was changed between hashing and scanning: the others are on their own
                 self.store.release(other)
