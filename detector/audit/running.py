@@ -18,7 +18,7 @@ from typing import Any
 from unreel.detector.audit.chain import Head
 from unreel.detector.audit.engine import SCANNING, Engine, WorkerSpec
 from unreel.detector.audit.errors import StoreError
-from unreel.detector.audit.local_engine import LocalEngine
+from unreel.detector.audit.local_engine import LocalEngine, usable_cores
 from unreel.detector.audit.order import ORDERS, put_in_order
 from unreel.detector.audit.planning import plan
 from unreel.detector.audit.rows import Counts
@@ -57,6 +57,10 @@ class AuditOptions:
     """After so many seconds no file is begun."""
     retry_errors: bool = False
     rehash: bool = False
+    temp_folder: Path | None = None
+    """Where objects of buckets are put while they are looked at; None = the system's place."""
+    temp_bytes: int = 40 << 30
+    """All workers together may put so much there."""
     judge: str = SCANNING
 
 
@@ -227,10 +231,23 @@ def _work(
 def engine_of(options: AuditOptions) -> Engine:
     """The engine that the options name; its workers start when there is work."""
     folder = str(options.model_folder.absolute()) if options.model_folder else None
-    spec = WorkerSpec(options.config, folder, options.judge)
+    workers = options.workers or usable_cores()
+    temp_folder = str(options.temp_folder.absolute()) if options.temp_folder else None
+    share = options.temp_bytes // workers
+    spec = WorkerSpec(options.config, folder, options.judge, temp_folder, share)
+    if options.engine == "ray":
+        from unreel.detector.audit.ray_engine import RayEngine
+
+        return RayEngine(
+            spec,
+            address=options.address,
+            workers=options.workers,
+            file_seconds=options.file_seconds,
+            memory_bytes=options.worker_bytes,
+        )
     return LocalEngine(
         spec,
-        workers=options.workers,
+        workers=workers,
         file_seconds=options.file_seconds,
         memory_bytes=options.worker_bytes,
     )

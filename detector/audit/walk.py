@@ -67,11 +67,16 @@ def find(names: Iterable[str], choice: Choice, left_out: LeftOut) -> Iterator[Fo
     """All files of what was named, by name, each with its size and time of change.
 
     Args:
-        names: Files and folders.
+        names: Files and folders; addresses like s3://bucket/folder.
         choice: Which files of the folders.
         left_out: Told of the others.
     """
+    from unreel.detector.audit.objects import find_objects, is_address
+
     for name in names:
+        if is_address(name):
+            yield from find_objects(name, choice, left_out)
+            continue
         whole = os.path.abspath(name)
         if os.path.isdir(whole):
             yield from _walk(whole, choice, left_out)
