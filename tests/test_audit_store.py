@@ -20,6 +20,7 @@ from unreel.detector.audit.rows import Counts, Found
 from unreel.detector.config import Limits, ScanConfig
 from unreel.detector.errors import UsageError
 from unreel.detector.jsonout import to_json
+from unreel.detector.model import load_model
 from unreel.detector.records import Report, ScanError
 
 SETTINGS = Settings("fake", "1", "f" * 64, {"model.onnx": "f" * 64}, {"fpr": 0.01})
@@ -176,6 +177,7 @@ def test_limits_and_threads_are_no_reason_to_scan_again() -> None:
     assert settings_of(config=generous).fingerprint == plain.fingerprint
     assert settings_of(config=ScanConfig(fpr=0.02)).fingerprint != plain.fingerprint
     assert set(plain.model_files) >= {"model.onnx", "calibration.json", "config.json"}
+    assert plain.model_sha256 == load_model().info.sha256
 
 
 def test_errors_stand_until_they_are_tried_again(store: Store) -> None:

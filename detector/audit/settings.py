@@ -25,7 +25,7 @@ class Settings:
     model_name: str
     model_version: str
     model_sha256: str
-    """Of model.onnx."""
+    """As in the reports: of the graphs, one after the other."""
     model_files: dict[str, str]
     """Name -> sha256 of all that takes part in judging."""
     config: dict[str, object]
@@ -55,9 +55,10 @@ def settings_of(model_folder: Path | None = None, config: ScanConfig | None = No
             "recheck": config.recheck,
             "recheck_crf": config.recheck_crf,
         }
-        return Settings(
-            str(facts["name"]), str(facts["version"]), files["model.onnx"], files, decisive
-        )
+        # A model of two graphs is named by both, in the order in which they run.
+        graphs = contents["model.onnx"] + contents.get("head.onnx", b"")
+        named = hashlib.sha256(graphs).hexdigest()
+        return Settings(str(facts["name"]), str(facts["version"]), named, files, decisive)
     except OSError as error:
         raise ModelError(f"{folder} is not a model folder: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
