@@ -17,6 +17,7 @@ from report_cases import HOSTILE, REFERENCE, case
 
 from unreel.detector.errors import UsageError
 from unreel.detector.gallery import Gallery
+from unreel.detector.provenance.records import C2pa, Manifest, Provenance
 from unreel.detector.records import ModelInfo, Report, ScanError
 from unreel.detector.report import charts
 from unreel.detector.report.page import PageOptions, render
@@ -208,15 +209,33 @@ def test_provenance_of_any_form_becomes_names_and_values() -> None:
         assertions: list[str]
         missing: None = None
 
-    @dataclass
-    class WithProvenance:
-        provenance: object
-
-    found = provenance_facts(WithProvenance(Claim(HOSTILE, ["a", "b"])))  # type: ignore[arg-type]
-    assert [name for name, _ in found] == ["claim generator", "assertions › 1", "assertions › 2"]  # noqa: RUF001
+    found = provenance_facts(Claim(HOSTILE, ["a", "b"]))
+    assert [value for _, value in found[1:]] == ["a", "b"]
+    assert found[0][0] == "claim generator"
     assert "\x1b" not in found[0][1]
-    long = provenance_facts(WithProvenance({"x": "y" * 10_000}))  # type: ignore[arg-type]
+    long = provenance_facts({"x": "y" * 10_000, "boxes": ["left out"]})
+    assert [name for name, _ in long] == ["x"]
     assert len(long[0][1]) < 2_100
+
+
+def test_what_the_file_says_of_itself_stands_on_a_card_as_text(
+    made: tuple[Report, Gallery],
+) -> None:
+    report, gallery = made
+    manifest = Manifest("urn:x", HOSTILE, HOSTILE, HOSTILE, None, None)
+    said = Provenance(C2pa("invalid", "the manifest does not verify", manifest), notes=(HOSTILE,))
+    html = render(replace(report, provenance=said), gallery)
+    page = Page(html)
+    assert "the manifest does not verify" in page.text
+    assert "never enters the score" in page.text
+    assert "<img src=x" not in html
+    plain = render(report, gallery)
+    assert "never enters the score" not in Page(plain).text
+
+
+def test_findings_that_overlap_lie_below_each_other() -> None:
+    spans = [(0.0, 2.0), (1.0, 3.0), (2.5, 4.0), (2.6, 4.0), (2.7, 4.0), (2.8, 4.0)]
+    assert charts.stacked(spans, gap=0.1) == [0, 1, 0, 2, 3, 3]
 
 
 def test_many_windows_keep_few_pictures(made: tuple[Report, Gallery]) -> None:

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from unreel.detector.records import Reference
 
 WIDTH = 1000.0
+MAX_ROWS = 4
+"""Of findings that overlap in time; more would be too thin to be hit."""
 BANDWIDTH = 0.035
 """Of the density of reference scores, in score units: about three times their spacing."""
 
@@ -84,6 +86,25 @@ def mark(
     width = min(max((t_end - t_start) * scale, 6.0), WIDTH)
     x = min(max(t_start * scale, 0.0), WIDTH - width)
     return Mark(round(x, 1), round(width, 1), round(y, 1), round(height, 1))
+
+
+def stacked(spans: Sequence[tuple[float, float]], gap: float) -> list[int]:
+    """For each span of time the first of MAX_ROWS rows in which it overlaps nothing.
+
+    Args:
+        spans: (start, end) in seconds, by start.
+        gap: Seconds that must lie between two spans of a row.
+    """
+    ends: list[float] = []
+    rows = []
+    for start, end in spans:
+        free = [row for row, last in enumerate(ends) if last + gap <= start]
+        row = free[0] if free else min(len(ends), MAX_ROWS - 1)
+        if row == len(ends):
+            ends.append(end)
+        ends[row] = max(ends[row], end)
+        rows.append(row)
+    return rows
 
 
 def bar(t_start: float, t_end: float, duration: float, score: float) -> Mark:

@@ -43,6 +43,7 @@ class Shown:
     confounders: tuple[str, ...]
     moments: tuple[Moment, ...]
     loop: str | None
+    poster: str
     loop_label: str
     series: charts.Series | None
     series_label: str
@@ -82,6 +83,7 @@ def _shown(n: int, finding: Finding, scene: Scene | None, media: Media, say: Cat
         confounders=tuple(printable(c) for c in finding.confounders_checked),
         moments=() if scene is None else _moments(n, drawn, scene, finding, say),
         loop=pictures.loop(drawn, scene.pts_seconds) if scene is not None else None,
+        poster=pictures.jpeg(drawn[len(drawn) // 2], quality=50) if drawn else "",
         loop_label=say("finding-loop-label", number=n, span=span),
         series=line,
         series_label=line_label,

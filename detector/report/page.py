@@ -19,7 +19,7 @@ from unreel.detector.gallery import Gallery
 from unreel.detector.records import Report
 from unreel.detector.report import custody, findings, verbal, view
 from unreel.detector.report.catalogue import Catalogue
-from unreel.detector.report.provenance import provenance_facts
+from unreel.detector.report.provenance import provenance_facts, provenance_sentences
 from unreel.detector.text import two_digits
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -105,7 +105,8 @@ def _content(
         "findings": findings.shown(report, gallery, say),
         "lanes": view.lane_rows(report, say),
         "shots": view.shot_rows(report.shots, say),
-        "provenance": provenance_facts(report),
+        "claims": provenance_sentences(report),
+        "provenance": provenance_facts(report.provenance) if report.provenance else [],
         "facts": custody.media_facts(media, say) if media else [],
         "custody": custody.custody_facts(report, options.config, say),
         "command": custody.command(report, options.config, options.model_folder),

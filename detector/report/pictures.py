@@ -60,7 +60,7 @@ def with_boxes(frame: NDArray[np.uint8], boxes: Sequence[Box]) -> NDArray[np.uin
 
     drawn = np.ascontiguousarray(frame).copy()
     height, width = drawn.shape[:2]
-    thin = max(1, round(max(height, width) / 240))
+    thin = max(2, round(max(height, width) / 240))
     for x, y, w, h in boxes:
         corners = (
             (round(x * width), round(y * height)),
@@ -69,7 +69,7 @@ def with_boxes(frame: NDArray[np.uint8], boxes: Sequence[Box]) -> NDArray[np.uin
                 round((y + h) * height),
             ),
         )
-        cv2.rectangle(drawn, *corners, (0, 0, 0), 3 * thin)
+        cv2.rectangle(drawn, *corners, (0, 0, 0), thin + 2)
         cv2.rectangle(drawn, *corners, BOX_COLOUR, thin)
     return drawn
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from unreel.detector.gallery import Gallery
-from unreel.detector.records import Measured, Report, ShotScore, Verdict, WindowScore
+from unreel.detector.records import Finding, Measured, Report, ShotScore, Verdict, WindowScore
 from unreel.detector.report import charts, pictures, verbal
 from unreel.detector.report.catalogue import Catalogue
 from unreel.detector.report.sentences import Sentence, translated
@@ -167,23 +167,32 @@ def timeline(report: Report, gallery: Gallery, say: Catalogue) -> Timeline | Non
             )
             for n, s in enumerate(report.shots[:MAX_SHOT_ROWS], 1)
         ),
-        findings=tuple(
-            TimelineMark(
-                "finding",
-                n,
-                charts.mark(f.t_start, f.t_end, duration),
-                say(
-                    "timeline-finding",
-                    number=n,
-                    span=say.span(f.t_start, f.t_end),
-                    code=printable(f.code),
-                ),
-            )
-            for n, f in enumerate(report.findings, 1)
-        ),
+        findings=_finding_marks(report.findings, duration, say),
         frames=charts.series(gallery.frame_logits, 0.0, duration),
         threshold_y=None if threshold is None else round(100 - 100 * threshold, 1),
         ticks=tuple(say.seconds(duration * part) for part in (0, 0.25, 0.5, 0.75, 1)),
+    )
+
+
+def _finding_marks(
+    findings: Sequence[Finding], duration: float, say: Catalogue
+) -> tuple[TimelineMark, ...]:
+    """One mark each; those that overlap in time lie one below the other."""
+    rows = charts.stacked([(f.t_start, f.t_end) for f in findings], gap=0.006 * duration)
+    height = 100 / (max(rows, default=0) + 1)
+    return tuple(
+        TimelineMark(
+            "finding",
+            number,
+            charts.mark(f.t_start, f.t_end, duration, y=row * height + 4, height=height - 8),
+            say(
+                "timeline-finding",
+                number=number,
+                span=say.span(f.t_start, f.t_end),
+                code=printable(f.code),
+            ),
+        )
+        for number, (f, row) in enumerate(zip(findings, rows, strict=True), 1)
     )
 
 
