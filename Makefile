@@ -35,6 +35,9 @@ test: .venv/test.stamp
 
 # Ray and an S3 server of this machine's own, for the audit.
 test-slow: .venv/test.stamp .venv/train.stamp .venv/ray.stamp .venv/cloud.stamp .venv/test-cloud.stamp
+	@for name in chromium chromium-browser google-chrome-stable google-chrome; do \
+	  command -v $$name >/dev/null && exit 0; done; \
+	  echo "no Chromium here, so the tests of pages in it are skipped: apt-get install chromium" >&2
 	$(PYTEST) $(ARGS)
 
 # mypy looks into torch's own types: with the train extra, or the answers differ.
