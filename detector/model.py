@@ -1,10 +1,11 @@
-"""A model folder: weights as an ONNX graph, how to feed it, what its logits mean.
+"""A model folder: weights as ONNX graphs, how to feed them, what their logits mean.
 
-    model.onnx  config.json  calibration.json  model.safetensors  metrics.json  MODEL_CARD.md  DONE
+    model.onnx  head.onnx  config.json  calibration.json  model.safetensors  metrics.json
+    MODEL_CARD.md  DONE
 
-The graph runs with onnxruntime: 0.3 s to start instead of torch's 6 s, and nothing is unpickled.
-It is loaded from bytes, never by path, so that a folder of unknown origin cannot make the runtime
-read other files as its weights.
+The graphs run with onnxruntime: 0.3 s to start instead of torch's 6 s, and nothing is unpickled.
+They are loaded from bytes, never by path, so that a folder of unknown origin cannot make the
+runtime read other files as its weights.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +22,13 @@ from numpy.typing import NDArray
 from unreel.detector.calibration import Calibration, load_calibration
 from unreel.detector.config import SamplingConfig
 from unreel.detector.errors import ModelError
-from unreel.detector.preprocess import normalise
 from unreel.detector.records import ModelInfo
+from unreel.detector.runtime import Graphs, WindowLogits
 
-INTERFACE_VERSION = 1
+INTERFACE_VERSION = 2
+GRAPHS = ("model.onnx", "head.onnx")
+"""What looks at a frame, and what looks at a window of them."""
 DEFAULT_FOLDER = Path(__file__).parent / "models" / "small"
-
-
-@dataclass(frozen=True, slots=True)
-class WindowLogits:
-    """What the graph says of one window."""
-
-    clip: float
-    frames: NDArray[np.float32]
-    """(T,)"""
-    patches: NDArray[np.float32]
-    """(T, h, w): their mean over a frame is the frame's logit."""
 
 
 class Model:
@@ -46,7 +37,7 @@ class Model:
     def __init__(
         self,
         info: ModelInfo,
-        session: Any,
+        graphs: Graphs,
         config: dict[str, Any],
         calibration: Calibration,
     ) -> None:
@@ -56,20 +47,15 @@ class Model:
         """As the model was trained."""
         self.short_side = int(config["short_side"])
         """Pixels at which frames are judged."""
-        self._mean, self._std = tuple(config["mean"]), tuple(config["std"])
-        self._session = session
+        self._graphs = graphs
 
     def judge(self, frames: NDArray[np.uint8]) -> WindowLogits:
-        """Run the graph on one window.
+        """What the model says of one window.
 
         Args:
             frames: (T, h, w, 3) RGB at the model's size, T >= 2.
         """
-        batch = normalise(frames, self._mean, self._std)[None]  # (1, T, 3, h, w)
-        clip, frame, patch = self._session.run(
-            ["clip_logit", "frame_logits", "patch_logits"], {"frames": batch}
-        )
-        return WindowLogits(float(clip[0]), frame[0], patch[0])
+        return self._graphs.judge(frames)
 
 
 def load_model(folder: str | os.PathLike[str] | None = None, threads: int = 0) -> Model:
@@ -86,19 +72,27 @@ def load_model(folder: str | os.PathLike[str] | None = None, threads: int = 0) -
     if where.is_dir() and not (where / "DONE").exists():
         raise ModelError(f"{where} has no file DONE: it is not a model folder, or not finished")
     config = _config(where)
-    try:
-        graph = (where / "model.onnx").read_bytes()
-    except OSError as error:
-        raise ModelError(f"cannot read {where / 'model.onnx'}: {error.strerror}") from error
-    digest = hashlib.sha256(graph).hexdigest()
-    if digest != config["onnx_sha256"]:
-        raise ModelError(
-            f"{where / 'model.onnx'} has sha256 {digest[:16]}..., config.json says "
-            f"{str(config['onnx_sha256'])[:16]}...: the folder is damaged or was mixed"
-        )
+    frame, window = (_checked(where / name, config["graphs"].get(name)) for name in GRAPHS)
+    # Both graphs are the model: `cat model.onnx head.onnx | sha256sum` gives the same.
+    digest = hashlib.sha256(frame + window).hexdigest()
     info = ModelInfo(str(config["name"]), str(config["version"]), digest)
     calibration = load_calibration(where / "calibration.json")
-    return Model(info, open_session(graph, threads, where / "model.onnx"), config, calibration)
+    return Model(info, Graphs(frame, window, threads, where), config, calibration)
+
+
+def _checked(path: Path, promised: object) -> bytes:
+    """Bytes of a graph that are those which config.json promises."""
+    try:
+        graph = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}") from error
+    digest = hashlib.sha256(graph).hexdigest()
+    if digest != promised:
+        raise ModelError(
+            f"{path} has sha256 {digest[:16]}..., config.json says {str(promised)[:16]}...: "
+            "the folder is damaged or was mixed"
+        )
+    return graph
 
 
 def _config(where: Path) -> dict[str, Any]:
@@ -112,51 +106,17 @@ def _config(where: Path) -> dict[str, Any]:
         ) from error
     except ValueError as error:
         raise ModelError(f"{path} is not JSON: {error}") from error
-    needed = {"interface_version", "name", "version", "onnx_sha256", "sampling", "short_side",
-              "mean", "std"}  # fmt: skip
-    missing = sorted(needed - set(config)) if isinstance(config, dict) else sorted(needed)
-    if missing:
-        raise ModelError(f"{path} lacks {', '.join(missing)}")
-    if config["interface_version"] != INTERFACE_VERSION:
+    if not isinstance(config, dict):
+        raise ModelError(f"{path} holds no table of settings")
+    version = config.get("interface_version")
+    if version != INTERFACE_VERSION:
         raise ModelError(
-            f"{path} is of interface version {config['interface_version']}, this program "
-            f"reads {INTERFACE_VERSION}: export the model again with `unreel models export`"
+            f"{path} is of interface version {version}, this program reads {INTERFACE_VERSION}: "
+            "export the model again with `unreel models export`"
         )
+    needed = {"name", "version", "graphs", "sampling", "short_side"}
+    if missing := sorted(needed - set(config)):
+        raise ModelError(f"{path} lacks {', '.join(missing)}")
+    if not isinstance(config["graphs"], dict):
+        raise ModelError(f"{path}: graphs names no files")
     return config
-
-
-def open_session(graph: bytes, threads: int, named: Path) -> Any:
-    """An onnxruntime session on the CPU.
-
-    Args:
-        graph: Bytes of an ONNX model without external data.
-        threads: 0 = as many as there are cores.
-        named: For messages.
-
-    Raises:
-        ModelError: The runtime refuses the graph.
-    """
-    onnxruntime = _import_onnxruntime()
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or os.cpu_count() or 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    # A window more must not keep a core busy between runs, where the decoder needs it.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # the runtime's own exception types are private
-        raise ModelError(f"onnxruntime refuses {named}: {error}") from error
-
-
-def _import_onnxruntime() -> Any:
-    """The runtime, with its telemetry off.
-
-    Since 1.29 its wheels send name and hash of the model and facts about the machine to Microsoft,
-    and keep a device number under ~/.cache, unless this is in the environment before the import.
-    """
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    import onnxruntime
-
-    onnxruntime.disable_telemetry_events()  # had the caller imported it before us
-    return onnxruntime

@@ -55,7 +55,7 @@ def list_models(ctx: click.Context, folders: tuple[Path, ...]) -> None:
             continue
         info, clips = model.info, model.calibration.real_clips
         click.echo(f"{where}: {info.name} {info.version}, calibrated on {clips} camera clips")
-        click.echo(f"  model.onnx sha256 {info.sha256}")
+        click.echo(f"  sha256 {info.sha256} of model.onnx and head.onnx")
     if broken:
         ctx.exit(EXIT_UNREADABLE)
 

@@ -257,7 +257,7 @@ class ModelInfo:
     name: str
     version: str
     sha256: str
-    """Of the model.onnx that ran."""
+    """Of the model.onnx that ran, followed by its head.onnx."""
 
 
 @dataclass(frozen=True, slots=True)

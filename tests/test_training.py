@@ -24,6 +24,7 @@ from unreel.detector.config import ScanConfig
 from unreel.detector.encode import H264Writer
 from unreel.detector.errors import UsageError
 from unreel.detector.model import load_model
+from unreel.detector.network import SpatioTemporalClassifier
 from unreel.detector.scan import scan_video
 from unreel.training.backbones import build
 from unreel.training.commands import evaluate, train
@@ -89,7 +90,7 @@ def test_a_run_leaves_a_model_folder_that_scan_takes(
 ) -> None:
     folder = run[0] / "model"
     names = {p.name for p in folder.iterdir()}
-    assert {"model.onnx", "model.safetensors", "config.json", "calibration.json",
+    assert {"model.onnx", "head.onnx", "model.safetensors", "config.json", "calibration.json",
             "MODEL_CARD.md", "DONE"} <= names  # fmt: skip
     calibration = json.loads((folder / "calibration.json").read_text())
     assert calibration["real_clips"] == 12
@@ -100,7 +101,8 @@ def test_a_run_leaves_a_model_folder_that_scan_takes(
     assert report.error is None
     assert report.verdict is not None
     assert report.verdict.score is not None
-    assert report.model.sha256 == hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest()
+    graphs = (folder / "model.onnx").read_bytes() + (folder / "head.onnx").read_bytes()
+    assert report.model.sha256 == hashlib.sha256(graphs).hexdigest()
 
 
 def test_scores_are_out_of_fold(run: tuple[Path, list[str]], manifest: Path) -> None:
@@ -145,9 +147,18 @@ def test_evaluation_prints_probes_and_baselines_beside_the_score(
     assert metrics[0]["rows"]["unreel"]["clips"] == 24
 
 
-def test_the_graph_says_what_the_network_says(tmp_path: Path) -> None:
-    recipe = replace(load_recipe("small"), short_side=128)
-    network = build(recipe.backbone, head_width=recipe.head_width, dropout=recipe.dropout).eval()
+@pytest.mark.parametrize("embed_stages", [(), (2, 4)])
+def test_the_graphs_say_what_the_network_says(
+    tmp_path: Path, embed_stages: tuple[int, ...]
+) -> None:
+    recipe = replace(load_recipe("small"), short_side=128, embed_stages=embed_stages)
+    network = build(
+        recipe.backbone,
+        head_width=recipe.head_width,
+        dropout=recipe.dropout,
+        embed_stages=recipe.embed_stages,
+    ).eval()
+    assert network.embedding_width == 1280 + {(): 0, (2, 4): 40 + 112}[embed_stages]
     torch.nn.init.normal_(network.head.judge[-1].weight, std=0.1)
     halves = {k: v.half().float() if v.is_floating_point() else v
               for k, v in network.state_dict().items()}  # fmt: skip
@@ -169,3 +180,10 @@ def test_the_graph_says_what_the_network_says(tmp_path: Path) -> None:
     np.testing.assert_allclose(found.frames, frame[0].numpy(), atol=1e-2)
     np.testing.assert_allclose(found.patches.mean(axis=(1, 2)), found.frames, atol=1e-3)
     assert found.patches.shape == patch.shape[1:]
+
+
+def test_embedding_takes_only_stages_that_are_there() -> None:
+    with pytest.raises(UsageError, match="has 0 to 6, each once"):
+        build("tf_efficientnet_lite0", head_width=8, dropout=0.0, embed_stages=(2, 7))
+    with pytest.raises(UsageError, match="of the EfficientNet kind, got resnet18"):
+        SpatioTemporalClassifier("resnet18", embed_stages=(2,))

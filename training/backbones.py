@@ -10,6 +10,7 @@ Any other timm name starts from timm's own weights where they can be fetched.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -30,18 +31,25 @@ _OTHER_STAGES = {
 _OUTSIDE = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2"}
 
 
-def build(backbone: str, *, head_width: int, dropout: float) -> SpatioTemporalClassifier:
+def build(
+    backbone: str, *, head_width: int, dropout: float, embed_stages: Sequence[int] = ()
+) -> SpatioTemporalClassifier:
     """A classifier whose backbone starts from ImageNet weights, its head from scratch.
 
     Raises:
         MissingExtraError: The package that carries the default backbone's weights is missing.
+        UsageError: The backbone has no such stages.
     """
-    if backbone != "tf_efficientnet_lite0":
-        return SpatioTemporalClassifier(
-            backbone, head_width=head_width, dropout=dropout, pretrained=True
-        )
-    model = SpatioTemporalClassifier(backbone, head_width=head_width, dropout=dropout)
-    model.backbone.load_state_dict(_lite0_weights(model), strict=True)
+    is_default = backbone == "tf_efficientnet_lite0"
+    model = SpatioTemporalClassifier(
+        backbone,
+        head_width=head_width,
+        dropout=dropout,
+        embed_stages=embed_stages,
+        pretrained=not is_default,
+    )
+    if is_default:
+        model.backbone.load_state_dict(_lite0_weights(model), strict=True)
     return model
 
 

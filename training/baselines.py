@@ -33,6 +33,11 @@ KINDS = ("mean over time", "spread over time", "stages", "path geometry", "spect
 FUSION = "late fusion of these"
 
 
+def features_file(run: Path, condition: str) -> Path:
+    """Where a run keeps the features of its clips."""
+    return run / "frozen" / f"frozen-{condition}.npz"
+
+
 def clip_features(
     clips: Sequence[Clip], condition: str, cache: FrameCache, keep: Path
 ) -> dict[str, Array]:
@@ -142,11 +147,6 @@ def baseline_scores(
             scores[kind][test] = model.decision_function(values[test])
     fused = [np.clip(scores[kind], -5, 5) for kind in KINDS]
     return scores | {FUSION: np.mean(fused, axis=0)}
-
-
-def stage_regression(rows: int, seed: int) -> Pipeline:
-    """The regression on stage means, for the probe in the network."""
-    return _regression(1000, rows, seed)
 
 
 def _regression(width: int, rows: int, seed: int) -> Pipeline:

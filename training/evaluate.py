@@ -21,11 +21,10 @@ from numpy.typing import NDArray
 from unreel.data.manifest import Clip
 from unreel.detector.calibration import Calibration, bucket_name, parse_calibration
 from unreel.detector.errors import UsageError
-from unreel.training.baselines import baseline_scores, clip_features
+from unreel.training.baselines import baseline_scores, clip_features, features_file
 from unreel.training.cache import FrameCache
 from unreel.training.calibrate import HeldOut, calibration_of
 from unreel.training.metrics import auc, measure, real_vs_real_floor
-from unreel.training.probe import features_file
 from unreel.training.probes import cadence_features, metadata_features, probe_scores
 
 Array = NDArray[np.float64]

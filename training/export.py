@@ -1,9 +1,12 @@
 """Write a model folder that `scan` runs without torch.
 
-    model.safetensors  model.onnx  config.json  calibration.json  metrics.json  MODEL_CARD.md  DONE
+    model.safetensors  model.onnx  head.onnx  config.json  calibration.json  metrics.json
+    MODEL_CARD.md  DONE
 
-Weights are stored in half precision in both files (7 MB instead of 14) and widened when loaded;
-training already rounded them, so nothing changes here.
+The network becomes two graphs (detector/runtime.py): one takes frames of 8 bits and scales their
+values itself, the other takes what the first says of all frames of a window. Weights are stored in
+half precision (7 MB instead of 14) and widened when loaded; training already rounded them, so
+nothing changes here.
 """
 
 from __future__ import annotations
@@ -18,20 +21,23 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import save_file
+from torch import Tensor, nn
 
 from unreel.detector.config import SamplingConfig
-from unreel.detector.model import INTERFACE_VERSION
+from unreel.detector.model import GRAPHS, INTERFACE_VERSION
 from unreel.detector.network import SpatioTemporalClassifier
 from unreel.training.backbones import normalisation
 from unreel.training.recipe import Recipe
 
 OPSET = 17
+Axes = dict[str, dict[int, str]]
+"""Name of an input or output -> its axes of any length."""
 
 
 def export_model(
     network: SpatioTemporalClassifier, recipe: Recipe, sampling: SamplingConfig, folder: Path
 ) -> None:
-    """Write graph, weights and config; calibration and card are added by their makers.
+    """Write graphs, weights and config; calibration and card are added by their makers.
 
     Args:
         network: In evaluation mode, on the CPU.
@@ -40,15 +46,13 @@ def export_model(
         folder: Made when missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # The probe's stages are ImageNet's own and stand in the graph: they are not stored twice.
     state = {k: v.half().contiguous() if v.is_floating_point() else v.contiguous()
-             for k, v in network.state_dict().items()
-             if not k.startswith("probe.stages.")}  # fmt: skip
+             for k, v in network.state_dict().items()}  # fmt: skip
     save_file(state, folder / "model.safetensors")
     (folder / "model.safetensors").chmod(0o644)  # the library writes for its owner alone
-    graph = folder / "model.onnx"
-    write_graph(network, recipe, graph)
-    _store_as_half(graph)
+    graphs = write_graphs(network, recipe, folder)
+    for graph in graphs:
+        _store_as_half(graph)
     mean, std = normalisation(network, recipe.backbone)
     config: dict[str, Any] = {
         "interface_version": INTERFACE_VERSION,
@@ -56,12 +60,18 @@ def export_model(
         "version": recipe.version,
         "backbone": recipe.backbone,
         "head_width": recipe.head_width,
-        "onnx_sha256": hashlib.sha256(graph.read_bytes()).hexdigest(),
-        "inputs": {"frames": "(N, T, 3, H, W) float32, H and W multiples of 32"},
+        "embed_stages": list(recipe.embed_stages),
+        "graphs": {g.name: hashlib.sha256(g.read_bytes()).hexdigest() for g in graphs},
+        "inputs": {
+            "frames": "model.onnx: (N, H, W, 3) uint8 RGB, H and W multiples of 32",
+            "embedding": f"head.onnx: (N, T, {network.embedding_width}) float32, T >= 2",
+            "frame_logits": "head.onnx: (N, T) float32",
+        },
         "outputs": {
-            "clip_logit": "(N,)",
-            "frame_logits": "(N, T)",
-            "patch_logits": "(N, T, H/32, W/32)",
+            "embedding": f"model.onnx: (N, {network.embedding_width})",
+            "frame_logits": "model.onnx: (N,)",
+            "patch_logits": "model.onnx: (N, H/32, W/32)",
+            "clip_logit": "head.onnx: (N,)",
         },
         "absent": ["crops", "features"],
         "short_side": recipe.short_side,
@@ -72,29 +82,82 @@ def export_model(
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
-def write_graph(network: SpatioTemporalClassifier, recipe: Recipe, path: Path) -> None:
-    """Write the ONNX graph in full precision.
+class _FrameGraph(nn.Module):
+    """Frames as they are decoded, to what the network says of each."""
 
-    It is traced at one size; sides that are multiples of 32 keep the backbone's padding the same at
-    all others.
+    def __init__(self, network: SpatioTemporalClassifier, backbone: str) -> None:
+        super().__init__()
+        self.network = network
+        mean, std = normalisation(network, backbone)
+        self.mean = 255 * torch.tensor(mean)[:, None, None]
+        self.scale = 1 / (255 * torch.tensor(std)[:, None, None])
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        values = frames.permute(0, 3, 1, 2).float()  # (N, 3, H, W)
+        return self.network.judge_frames((values - self.mean) * self.scale)
+
+
+class _WindowGraph(nn.Module):
+    """What the network says of each frame of a window, to what it says of the window."""
+
+    def __init__(self, network: SpatioTemporalClassifier) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, embedding: Tensor, frame_logits: Tensor) -> Tensor:
+        return self.network.judge_windows(embedding, frame_logits)
+
+
+def write_graphs(
+    network: SpatioTemporalClassifier, recipe: Recipe, folder: Path
+) -> tuple[Path, Path]:
+    """Write both ONNX graphs in full precision.
+
+    The frame graph is traced at one size; sides that are multiples of 32 keep the backbone's
+    padding the same at all others.
+
+    Returns:
+        Paths of the frame graph and the window graph.
     """
-    side = recipe.short_side
-    example = torch.zeros(1, recipe.frames_per_window, 3, side, side + 32)
+    network.eval()
+    side, times = recipe.short_side, recipe.frames_per_window
+    frames = torch.zeros(2, side, side + 32, 3, dtype=torch.uint8)
+    windows = (torch.zeros(2, times, network.embedding_width), torch.zeros(2, times))
+    frame_path, window_path = (folder / name for name in GRAPHS)
+    _write(
+        _FrameGraph(network, recipe.backbone),
+        (frames,),
+        frame_path,
+        inputs={"frames": {0: "n", 1: "h", 2: "w"}},
+        outputs={
+            "embedding": {0: "n"},
+            "frame_logits": {0: "n"},
+            "patch_logits": {0: "n", 1: "gh", 2: "gw"},
+        },
+    )
+    _write(
+        _WindowGraph(network),
+        windows,
+        window_path,
+        inputs={"embedding": {0: "n", 1: "t"}, "frame_logits": {0: "n", 1: "t"}},
+        outputs={"clip_logit": {0: "n"}},
+    )
+    return frame_path, window_path
+
+
+def _write(
+    module: nn.Module, examples: tuple[Tensor, ...], path: Path, *, inputs: Axes, outputs: Axes
+) -> None:
     with warnings.catch_warnings():
         # The tracer warns of each shape that becomes a constant: padding, as said above.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            network.eval(),
-            (example,),
+            module.eval(),
+            examples,
             str(path),
-            input_names=["frames"],
-            output_names=["clip_logit", "frame_logits", "patch_logits"],
-            dynamic_axes={
-                "frames": {0: "n", 1: "t", 3: "h", 4: "w"},
-                "clip_logit": {0: "n"},
-                "frame_logits": {0: "n", 1: "t"},
-                "patch_logits": {0: "n", 1: "t", 2: "gh", 3: "gw"},
-            },
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_axes=inputs | outputs,
             opset_version=OPSET,
             dynamo=False,
         )

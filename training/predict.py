@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unreel.data.manifest import Clip
-from unreel.detector.model import Model, open_session
+from unreel.detector.model import Model
 from unreel.detector.network import SpatioTemporalClassifier
-from unreel.detector.preprocess import normalise
-from unreel.training.backbones import normalisation
+from unreel.detector.runtime import Graphs
 from unreel.training.cache import FrameCache
-from unreel.training.export import write_graph
+from unreel.training.export import write_graphs
 from unreel.training.recipe import Recipe
 
 Judge = Callable[[NDArray[np.uint8]], float]
@@ -31,18 +30,11 @@ def judge_of_model(model: Model) -> Judge:
 
 
 def judge_of_network(network: SpatioTemporalClassifier, recipe: Recipe) -> Judge:
-    """Judge with a network just trained, through the graph that would be shipped."""
-    statistics = normalisation(network, recipe.backbone)
+    """Judge with a network just trained, through the graphs that would be shipped."""
     with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / "model.onnx"
-        write_graph(network, recipe, path)
-        session: Any = open_session(path.read_bytes(), 0, path)
-
-    def judge(frames: NDArray[np.uint8]) -> float:
-        batch = normalise(frames, *statistics)[None]
-        return float(session.run(["clip_logit"], {"frames": batch})[0][0])
-
-    return judge
+        frame, window = write_graphs(network, recipe, Path(scratch))
+        graphs = Graphs(frame.read_bytes(), window.read_bytes(), 0, Path(scratch))
+    return lambda frames: graphs.judge(frames).clip
 
 
 def clip_logits(

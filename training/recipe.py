@@ -23,6 +23,8 @@ class Recipe:
     backbone: str = "tf_efficientnet_lite0"
     head_width: int = 192
     dropout: float = 0.3
+    embed_stages: tuple[int, ...] = ()
+    """Stages of the backbone, counted from 0, whose means join the embedding of a frame."""
     frozen_stages: int = 2
     """The stem and so many stages of the backbone keep their ImageNet weights."""
     frozen_depthwise: bool = True
@@ -31,8 +33,6 @@ class Recipe:
     """Frames are judged at this short side."""
     frames_per_window: int = 8
     frame_step_seconds: float = 0.25
-    probe_condition: str = "canonical"
-    """Condition under which the frozen probe beside the network is fitted; empty = no probe."""
     train_frames: int = 4
     """Consecutive frames of a window that one training step sees."""
     crop: int = 192

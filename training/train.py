@@ -55,7 +55,12 @@ def train_split(
     from safetensors.torch import load_file, save_file
 
     torch.manual_seed(recipe.seed)
-    network = build(recipe.backbone, head_width=recipe.head_width, dropout=recipe.dropout)
+    network = build(
+        recipe.backbone,
+        head_width=recipe.head_width,
+        dropout=recipe.dropout,
+        embed_stages=recipe.embed_stages,
+    )
     weights_file = folder / "weights.safetensors"
     if (folder / "DONE").exists():
         network.load_state_dict(load_file(weights_file))

@@ -1,0 +1,101 @@
+"""Runs the two graphs of a model: one looks at each frame, a small one at a window of them.
+
+    frames (T, h, w, 3) uint8 -> model.onnx, frame by frame -> embedding (T, D), logits (T,)
+    embeddings and logits of the window's frames -> head.onnx -> logit of the window
+
+One frame at a time keeps the activations of one frame: on 288x512 pixels 60 MB instead of 500 for
+eight, and it is faster too, for they stay in the cache (benchmarks/README.md).
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unreel.detector.errors import ModelError
+
+
+@dataclass(frozen=True, slots=True)
+class WindowLogits:
+    """What the graphs say of one window."""
+
+    clip: float
+    frames: NDArray[np.float32]
+    """(T,)"""
+    patches: NDArray[np.float32]
+    """(T, h, w): their mean over a frame is the frame's logit."""
+
+
+class Graphs:
+    """The frame graph and the window graph of one model.
+
+    Args:
+        frame_graph: Bytes of an ONNX model without external data: frames (N, h, w, 3) uint8 RGB to
+            embedding (N, D), frame_logits (N,) and patch_logits (N, gh, gw).
+        window_graph: Likewise: embedding (N, T, D) and frame_logits (N, T) to clip_logit (N,).
+        threads: 0 = as many as there are cores.
+        named: Where they come from, for messages.
+
+    Raises:
+        ModelError: The runtime refuses one of them.
+    """
+
+    def __init__(self, frame_graph: bytes, window_graph: bytes, threads: int, named: Path) -> None:
+        self._frame = open_session(frame_graph, threads, named)
+        self._window = open_session(window_graph, 1, named)
+
+    def judge(self, frames: NDArray[np.uint8]) -> WindowLogits:
+        """Run the graphs on one window.
+
+        Args:
+            frames: (T, h, w, 3) RGB at the model's size, T >= 2.
+        """
+        names = ["embedding", "frame_logits", "patch_logits"]
+        each = [self._frame.run(names, {"frames": frame[None]}) for frame in frames]
+        embedding, logits, patches = (np.concatenate(part) for part in zip(*each, strict=True))
+        (clip,) = self._window.run(
+            ["clip_logit"], {"embedding": embedding[None], "frame_logits": logits[None]}
+        )
+        return WindowLogits(float(clip[0]), logits, patches)
+
+
+def open_session(graph: bytes, threads: int, named: Path) -> Any:
+    """An onnxruntime session on the CPU.
+
+    Args:
+        graph: Bytes of an ONNX model without external data.
+        threads: 0 = as many as there are cores.
+        named: For messages.
+
+    Raises:
+        ModelError: The runtime refuses the graph.
+    """
+    onnxruntime = _import_onnxruntime()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or os.cpu_count() or 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    # A window more must not keep a core busy between runs, where the decoder needs it.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # the runtime's own exception types are private
+        raise ModelError(f"onnxruntime refuses {named}: {error}") from error
+
+
+def _import_onnxruntime() -> Any:
+    """The runtime, with its telemetry off.
+
+    Since 1.29 its wheels send name and hash of the model and facts about the machine to Microsoft,
+    and keep a device number under ~/.cache, unless this is in the environment before the import.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    onnxruntime.disable_telemetry_events()  # had the caller imported it before us
+    return onnxruntime
