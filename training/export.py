@@ -18,7 +18,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -27,6 +26,7 @@ from unreel.detector.config import SamplingConfig
 from unreel.detector.model import GRAPHS, INTERFACE_VERSION
 from unreel.detector.network import SpatioTemporalClassifier
 from unreel.training.backbones import normalisation
+from unreel.training.graphs import fold_padding, store_as_half
 from unreel.training.recipe import Recipe
 
 OPSET = 17
@@ -52,7 +52,7 @@ def export_model(
     (folder / "model.safetensors").chmod(0o644)  # the library writes for its owner alone
     graphs = write_graphs(network, recipe, folder)
     for graph in graphs:
-        _store_as_half(graph)
+        store_as_half(graph)
     mean, std = normalisation(network, recipe.backbone)
     config: dict[str, Any] = {
         "interface_version": INTERFACE_VERSION,
@@ -113,8 +113,7 @@ def write_graphs(
 ) -> tuple[Path, Path]:
     """Write both ONNX graphs in full precision.
 
-    The frame graph is traced at one size; sides that are multiples of 32 keep the backbone's
-    padding the same at all others.
+    The frame graph is traced at one size; it holds for all sides that are multiples of 32.
 
     Returns:
         Paths of the frame graph and the window graph.
@@ -135,6 +134,7 @@ def write_graphs(
             "patch_logits": {0: "n", 1: "gh", 2: "gw"},
         },
     )
+    fold_padding(frame_path)
     _write(
         _WindowGraph(network),
         windows,
@@ -149,7 +149,7 @@ def _write(
     module: nn.Module, examples: tuple[Tensor, ...], path: Path, *, inputs: Axes, outputs: Axes
 ) -> None:
     with warnings.catch_warnings():
-        # The tracer warns of each shape that becomes a constant: padding, as said above.
+        # The tracer warns of each shape that becomes a constant.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             module.eval(),
@@ -161,23 +161,3 @@ def _write(
             opset_version=OPSET,
             dynamo=False,
         )
-
-
-def _store_as_half(path: Path) -> None:
-    """Keep large fp32 weights as fp16 behind a Cast; the runtime folds it when it loads."""
-    import onnx
-    from onnx import helper, numpy_helper
-
-    model = onnx.load(str(path))
-    casts = []
-    for weight in model.graph.initializer:
-        values = numpy_helper.to_array(weight)
-        if values.dtype != np.float32 or values.size < 64:
-            continue
-        stored = weight.name + "_half"
-        casts.append(helper.make_node("Cast", [stored], [weight.name], to=onnx.TensorProto.FLOAT))
-        weight.CopyFrom(numpy_helper.from_array(values.astype(np.float16), stored))
-    for node in reversed(casts):
-        model.graph.node.insert(0, node)
-    onnx.checker.check_model(model)
-    onnx.save(model, str(path))
