@@ -6,8 +6,9 @@
 The frame logit is linear in the pooled map, so the same weights applied at each place give a map
 of logits whose mean is the frame logit (class activation maps, Zhou et al. 2016): a heat map
 without a second network. The embedding is the pooled map, with the means of middle stages beside it
-where a recipe asks for them. The head over time adds what no single frame shows: how much, and how
-unevenly, the embedding moves from frame to frame, and which frames deserve attention.
+where a recipe asks for them, and those that the frozen probe reads. The head over time adds what no
+single frame shows: how much, and how unevenly, the embedding moves from frame to frame, and which
+frames deserve attention.
 
 Imports torch when called, and is called by training, export and `--device cuda` only.
 """
@@ -59,6 +60,37 @@ class TemporalHead(nn.Module):
         return self.judge(torch.cat([attended, typical, uneven], dim=1)).squeeze(1)
 
 
+class FrozenProbe(nn.Module):
+    """What the backbone's untouched middle stages say: a linear probe on their means.
+
+    Tuning on a few hundred clips forgets; the stages as ImageNet left them err on other generators,
+    so that the sum of both log odds is better than either.
+
+    Args:
+        stages: The stages behind the shared ones, with their original weights.
+        weight: (P,) of the linear probe, P = channels of all stages together.
+        bias: Of the linear probe.
+    """
+
+    def __init__(self, stages: nn.ModuleList, weight: Tensor, bias: float) -> None:
+        super().__init__()
+        self.stages = stages
+        self.weight = nn.Parameter(weight, requires_grad=False)
+        self.bias = nn.Parameter(torch.tensor(bias), requires_grad=False)
+
+    def look(self, shared: Tensor) -> Tensor:
+        """(M, C, h, w) maps of the shared stages to the (M, P) means of those behind them."""
+        means = []
+        for stage in self.stages:
+            shared = stage(shared)
+            means.append(shared.mean(dim=(2, 3)))
+        return torch.cat(means, dim=1)
+
+    def forward(self, means: Tensor) -> Tensor:
+        """(N, T, P) of the frames of windows to (N,) log odds."""
+        return means.mean(dim=1) @ self.weight + self.bias
+
+
 class SpatioTemporalClassifier(nn.Module):
     """Logits of generated against camera footage for a window of frames.
 
@@ -97,6 +129,10 @@ class SpatioTemporalClassifier(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.frame = nn.Linear(channels, 1)
         self.head = TemporalHead(self.embedding_width, head_width, dropout)
+        self.probe: FrozenProbe | None = None
+        """Set after training; its means follow in the embedding, its log odds add to the clip's."""
+        self.shared_stages = 0
+        """The stem and so many stages are the same for backbone and probe."""
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Judge windows.
@@ -121,7 +157,7 @@ class SpatioTemporalClassifier(nn.Module):
         Returns:
             embedding (M, D), frame_logits (M,), patch_logits (M, h, w).
         """
-        maps, means = self._maps(images)  # (M, C, h, w)
+        maps, means = self._maps(images)  # (M, C, h, w), (M, C_i) of each stage asked for
         pooled = maps.mean(dim=(2, 3))  # (M, C)
         frame_logits = self.frame(self.dropout(pooled)).squeeze(-1)  # (M,)
         patches = nn.functional.conv2d(maps, self.frame.weight[:, :, None, None], self.frame.bias)
@@ -129,21 +165,28 @@ class SpatioTemporalClassifier(nn.Module):
 
     def judge_windows(self, embedding: Tensor, frame_logits: Tensor) -> Tensor:
         """(N, T, D) embeddings and (N, T) logits of frames, T >= 2, to (N,) logits of windows."""
-        clip: Tensor = frame_logits.mean(dim=1) + self.head(embedding)
+        tuned = embedding[..., : self.embedding_width]
+        clip: Tensor = frame_logits.mean(dim=1) + self.head(tuned)
+        if self.probe is not None:
+            clip = clip + self.probe(embedding[..., self.embedding_width :])
         return clip
 
     def _maps(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The backbone's last map of each image, and the means (M, C_i) of the stages asked for."""
+        """The backbone's last map of each image, and the means that join the embedding."""
         net = self.backbone
-        if not self.embed_stages:
+        if not self.embed_stages and self.probe is None:
             return net.forward_features(images), []
         means: dict[int, Tensor] = {}
         x = net.bn1(net.conv_stem(images))
+        probed: list[Tensor] = []
         for number, stage in enumerate(net.blocks):
+            if self.probe is not None and number == self.shared_stages:
+                probed = [self.probe.look(x)]
             x = stage(x)
             if number in self.embed_stages:
                 means[number] = x.mean(dim=(2, 3))
-        return net.bn2(net.conv_head(x)), [means[number] for number in self.embed_stages]
+        wanted = [means[number] for number in self.embed_stages]
+        return net.bn2(net.conv_head(x)), wanted + probed
 
 
 def _stage_channels(net: Any, backbone: str, stages: Sequence[int]) -> list[int]:

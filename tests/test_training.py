@@ -25,11 +25,13 @@ from unreel.detector.encode import H264Writer
 from unreel.detector.errors import UsageError
 from unreel.detector.model import load_model
 from unreel.detector.network import SpatioTemporalClassifier
+from unreel.detector.runtime import Graphs
 from unreel.detector.scan import scan_video
 from unreel.training.backbones import build
 from unreel.training.commands import evaluate, train
 from unreel.training.cv import read_run, sampling_of
-from unreel.training.export import export_model
+from unreel.training.export import export_model, write_graphs
+from unreel.training.probe import attach_probe
 from unreel.training.recipe import load_recipe
 
 pytestmark = pytest.mark.slow
@@ -114,10 +116,7 @@ def test_scores_are_out_of_fold(run: tuple[Path, list[str]], manifest: Path) -> 
 
 
 def test_training_learns_the_flicker(run: tuple[Path, list[str]], manifest: Path) -> None:
-    rows = [
-        json.loads(line)
-        for line in (run[0] / "final" / "log.jsonl").read_text().splitlines()
-    ]
+    rows = [json.loads(line) for line in (run[0] / "final" / "log.jsonl").read_text().splitlines()]
     assert rows[-1]["loss"] < rows[0]["loss"]
 
 
@@ -189,3 +188,24 @@ def test_embedding_takes_only_stages_that_are_there() -> None:
         build("tf_efficientnet_lite0", head_width=8, dropout=0.0, embed_stages=(2, 7))
     with pytest.raises(UsageError, match="of the EfficientNet kind, got resnet18"):
         SpatioTemporalClassifier("resnet18", embed_stages=(2,))
+
+
+def test_the_graphs_hold_the_frozen_probe_too(tmp_path: Path) -> None:
+    recipe = replace(load_recipe("small"), short_side=128)
+    network = build(recipe.backbone, head_width=recipe.head_width, dropout=0.0).eval()
+    frames = np.random.default_rng(0).integers(0, 256, (6, 96, 192, 3), dtype=np.uint8)
+    x = (torch.from_numpy(frames).permute(0, 3, 1, 2)[None].float() - 127) / 128
+    rng = np.random.default_rng(1)
+    labels = np.arange(40) % 2.0
+    features = rng.normal(size=(40, 424)) + labels[:, None]  # 424 = channels of the probed stages
+    attach_probe(network, recipe, features, labels, np.full(40, True))
+    assert network.probe is not None
+    with torch.no_grad():
+        tuned = network.judge_frames(x[0])[1].mean()  # the head over time starts at zero
+        means = network.judge_frames(x[0])[0][:, 1280:].mean(dim=0).double().numpy()
+        clip, _, _ = network(x)
+    expected = float(tuned) + float(means @ network.probe.weight.double().numpy())
+    assert abs(float(clip) - expected - float(network.probe.bias)) < 1e-3
+    frame, window = write_graphs(network, recipe, tmp_path)
+    graphs = Graphs(frame.read_bytes(), window.read_bytes(), 1, tmp_path)
+    assert abs(graphs.judge(frames).clip - float(clip)) < 1e-2

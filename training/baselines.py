@@ -149,6 +149,11 @@ def baseline_scores(
     return scores | {FUSION: np.mean(fused, axis=0)}
 
 
+def stage_regression(rows: int, seed: int) -> Pipeline:
+    """The regression on stage means, for the probe in the network."""
+    return _regression(1000, rows, seed)
+
+
 def _regression(width: int, rows: int, seed: int) -> Pipeline:
     """Standardised, at most 60 principal components, balanced classes."""
     reduce = [PCA(min(60, rows), whiten=True, random_state=seed)] if width > 60 else []

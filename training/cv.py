@@ -24,8 +24,10 @@ from unreel.data.splits import check_no_leak, group_folds
 from unreel.detector.config import SamplingConfig
 from unreel.detector.errors import UsageError
 from unreel.detector.network import SpatioTemporalClassifier
+from unreel.training.baselines import clip_features, features_file
 from unreel.training.cache import FrameCache
 from unreel.training.predict import Judge, clip_logits, judge_of_network
+from unreel.training.probe import attach_probe
 from unreel.training.recipe import Recipe, recipe_of
 from unreel.training.train import train_split
 
@@ -105,11 +107,25 @@ def train_fold(
 
 
 def trained_network(
-    run: Run, cache: FrameCache, fold: int | None = None
+    run: Run, clips: Sequence[Clip], cache: FrameCache, fold: int | None
 ) -> SpatioTemporalClassifier:
-    """A finished network: that of a fold, or (None) the final one."""
+    """A finished network with its probe: that of a fold, or (None) the final one.
+
+    Args:
+        run: The run.
+        clips: All clips of the run, of which the fold's own are left out of the probe too.
+        cache: Holds their frames under the condition that the probe is fitted on.
+        fold: Which.
+    """
     folder = run.folder / ("final" if fold is None else f"fold{fold}")
-    return train_split([], cache, run.recipe, folder)
+    network = train_split([], cache, run.recipe, folder)
+    if run.recipe.probe_condition:
+        kept = features_file(run.folder, run.recipe.probe_condition)
+        features = clip_features(clips, run.recipe.probe_condition, cache, kept)["stages"]
+        labels = np.array([float(c.is_positive) for c in clips])
+        trained_on = [run.fold_of[c.sha256] != fold and not c.is_face_only for c in clips]
+        attach_probe(network, run.recipe, features, labels, np.array(trained_on))
+    return network
 
 
 def out_of_fold(
@@ -124,7 +140,7 @@ def out_of_fold(
             raise UsageError(f"{folder} is not finished: run the same `unreel train` again")
 
         def make_judge(fold: int = fold) -> Judge:
-            return judge_of_network(trained_network(run, cache, fold), run.recipe)
+            return judge_of_network(trained_network(run, clips, cache, fold), run.recipe)
 
         keep = folder / f"scores-{condition}.json"
         logits[where] = clip_logits([clips[i] for i in where], condition, cache, make_judge, keep)

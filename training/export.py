@@ -46,8 +46,10 @@ def export_model(
         folder: Made when missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    # The probe's stages are ImageNet's own and stand in the graph: they are not stored twice.
     state = {k: v.half().contiguous() if v.is_floating_point() else v.contiguous()
-             for k, v in network.state_dict().items()}  # fmt: skip
+             for k, v in network.state_dict().items()
+             if not k.startswith("probe.stages.")}  # fmt: skip
     save_file(state, folder / "model.safetensors")
     (folder / "model.safetensors").chmod(0o644)  # the library writes for its owner alone
     graphs = write_graphs(network, recipe, folder)
@@ -64,11 +66,11 @@ def export_model(
         "graphs": {g.name: hashlib.sha256(g.read_bytes()).hexdigest() for g in graphs},
         "inputs": {
             "frames": "model.onnx: (N, H, W, 3) uint8 RGB, H and W multiples of 32",
-            "embedding": f"head.onnx: (N, T, {network.embedding_width}) float32, T >= 2",
+            "embedding": f"head.onnx: (N, T, {exported_width(network)}) float32, T >= 2",
             "frame_logits": "head.onnx: (N, T) float32",
         },
         "outputs": {
-            "embedding": f"model.onnx: (N, {network.embedding_width})",
+            "embedding": f"model.onnx: (N, {exported_width(network)})",
             "frame_logits": "model.onnx: (N,)",
             "patch_logits": "model.onnx: (N, H/32, W/32)",
             "clip_logit": "head.onnx: (N,)",
@@ -80,6 +82,11 @@ def export_model(
         "sampling": asdict(sampling),
     }
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def exported_width(network: SpatioTemporalClassifier) -> int:
+    """Width of the embedding that passes between the graphs, that of the probe included."""
+    return network.embedding_width + (0 if network.probe is None else len(network.probe.weight))
 
 
 class _FrameGraph(nn.Module):
@@ -121,7 +128,7 @@ def write_graphs(
     network.eval()
     side, times = recipe.short_side, recipe.frames_per_window
     frames = torch.zeros(2, side, side + 32, 3, dtype=torch.uint8)
-    windows = (torch.zeros(2, times, network.embedding_width), torch.zeros(2, times))
+    windows = (torch.zeros(2, times, exported_width(network)), torch.zeros(2, times))
     frame_path, window_path = (folder / name for name in GRAPHS)
     _write(
         _FrameGraph(network, recipe.backbone),

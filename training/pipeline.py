@@ -91,7 +91,7 @@ def export_run(run: Run, clips: Sequence[Clip], cache: FrameCache, folder: Path)
         raise UsageError(
             f"{run.folder / 'final'} is not finished: run the same `unreel train` again"
         )
-    network = trained_network(run, cache)
+    network = trained_network(run, clips, cache, None)
     export_model(network, run.recipe, cache.sampling, folder)
     rows: list[HeldOut] = []
     for name in run.recipe.calibration_conditions:

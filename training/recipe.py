@@ -33,6 +33,8 @@ class Recipe:
     """Frames are judged at this short side."""
     frames_per_window: int = 8
     frame_step_seconds: float = 0.25
+    probe_condition: str = "canonical"
+    """Condition under which the frozen probe beside the network is fitted; empty = no probe."""
     train_frames: int = 4
     """Consecutive frames of a window that one training step sees."""
     crop: int = 192

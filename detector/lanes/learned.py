@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unreel.detector.model import Model, WindowLogits
+from unreel.detector.model import Model
 from unreel.detector.preprocess import to_model_size
 from unreel.detector.records import (
     Evidence,
@@ -27,6 +27,7 @@ from unreel.detector.records import (
     WindowPictures,
     WindowScore,
 )
+from unreel.detector.runtime import WindowLogits
 
 NAME = "learned"
 
