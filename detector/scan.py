@@ -15,7 +15,8 @@ from unreel.detector.config import SamplingConfig, ScanConfig
 from unreel.detector.decoder_server import start_early
 from unreel.detector.errors import MediaError
 from unreel.detector.identity import fingerprint
-from unreel.detector.lanes.learned import LearnedLane
+from unreel.detector.lanes.guard import GuardedLane
+from unreel.detector.lanes.learned import NAME, LearnedLane
 from unreel.detector.lanes.provenance import look_at
 from unreel.detector.media import Reader, open_media
 from unreel.detector.model import load_model
@@ -105,23 +106,24 @@ def _judge(
     windows = plan_windows(reader.pts_seconds, shots, sampling)
 
     learned = LearnedLane(model)
+    guarded = GuardedLane(NAME, learned)
     sampled: list[tuple[float, ...]] = []
     for number, window in enumerate(windows, start=1):
         stages.enter("read", f"reading stretch {number} of {len(windows)}")
         sample = _read(reader, window)
         if sample is not None:
-            learned.add(sample)
+            guarded.add(sample)
             sampled.append(tuple(float(time) for time in sample.pts_seconds))
 
     stages.enter("judge", "judging")
     media, calibration = reader.media, model.calibration
     bucket = calibration.bucket_of(media)
-    evidence = calibrated(learned.finish(), calibration)
+    evidence = calibrated(guarded.finish(), calibration)
 
     recheck_logit = None
     if config.recheck and isinstance(evidence, Measured):
         stages.enter("recheck", "re-encoding and judging again")
-        recheck_logit = learned.recheck(config.recheck_crf)
+        evidence, recheck_logit = guarded.recheck(evidence, config.recheck_crf)
 
     shot_scores = score_shots(shots, windows, evidence, calibration)
     verdict = decide(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import os
 from collections.abc import Callable
@@ -16,8 +17,9 @@ from unreel.detector.config import SamplingConfig, ScanConfig
 from unreel.detector.errors import UsageError
 from unreel.detector.jsonout import to_json
 from unreel.detector.model import Model, load_model
-from unreel.detector.records import Measured, Report, Skipped
+from unreel.detector.records import Failed, Measured, Report, Skipped
 from unreel.detector.scan import scan_video
+from unreel.detector.text import to_text
 
 
 @pytest.fixture(scope="module")
@@ -214,6 +216,40 @@ def test_a_defect_becomes_an_error_and_not_a_traceback(model: Model, clip: Path)
     assert "RuntimeError('boom')" in report.error.message
     assert "\n" not in report.error.message
     assert report.sha256 is not None
+
+
+class BrokenJudge:
+    """A model that samples, but breaks in the lane: at once, or in the re-encode check alone."""
+
+    def __init__(self, working: Model, windows_before: int) -> None:
+        self.info, self.calibration = working.info, working.calibration
+        self.sampling, self.short_side = working.sampling, working.short_side
+        self._working, self._left = working, windows_before
+
+    def judge(self, frames: np.ndarray) -> object:
+        self._left -= 1
+        if self._left < 0:
+            raise RuntimeError("boom")
+        return self._working.judge(frames)
+
+
+@pytest.mark.parametrize("windows_before", [0, 1])
+def test_a_lane_that_breaks_is_a_failed_lane_in_a_whole_report(
+    model: Model, report: Report, clip: Path, windows_before: int
+) -> None:
+    found = scan_video(clip, model=BrokenJudge(model, windows_before))
+    assert found.error is None
+    assert found.media == report.media
+    (evidence,) = found.evidence
+    assert isinstance(evidence, Failed)
+    assert evidence.lane == "learned"
+    assert "RuntimeError('boom')" in evidence.reason
+    assert found.verdict is not None
+    assert (found.verdict.label, found.verdict.score) == ("inconclusive", None)
+    assert "boom" in found.verdict.reasons[0]
+    assert all(shot.score is None for shot in found.shots)
+    json.loads(to_json(found))
+    assert "Failed" in to_text(found)
 
 
 def test_an_interrupt_is_not_swallowed(model: Model, clip: Path) -> None:
