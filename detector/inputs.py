@@ -1,7 +1,8 @@
 """From what a user names (files, folders, patterns, a list) to the files that are scanned.
 
 Nothing named is dropped without a word: what cannot be listed becomes an input with an error, and
-files of a folder that were left out are counted. No file is opened here: a FIFO cannot hang it.
+files of a folder that were left out are counted. Files with another extension, or none, are looked
+into: archives name their files by number, and phones by no rule at all.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from unreel.detector.records import ScanError
+from unreel.detector.sniff import holds_video
 
 # fmt: off
 VIDEO_EXTENSIONS = frozenset((
@@ -21,7 +23,8 @@ VIDEO_EXTENSIONS = frozenset((
     ".ts", ".vob", ".webm", ".wmv", ".y4m",
 ))
 # fmt: on
-"""What a walk through a folder takes. A file that is named itself is taken whatever its name."""
+"""What a walk through a folder takes unseen; other names are taken if they hold a video. A file
+that is named itself is taken whatever it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ class Inputs:
 
     files: list[Input] = field(default_factory=list)
     left_out: dict[str, int] = field(default_factory=dict)
-    """Folder as named -> number of its files without a video extension."""
+    """Folder as named -> number of its files that are no videos by name or content."""
     _seen: set[str] = field(default_factory=set)
 
     def add(self, item: Input) -> None:
@@ -125,7 +128,9 @@ def _add_folder(inputs: Inputs, folder: str) -> None:
 def _looks_like_video(path: str) -> bool:
     name = os.path.basename(path)
     # "._clip.mp4" is what macOS leaves beside clip.mp4 on foreign disks: attributes, no video.
-    return os.path.splitext(name)[1].lower() in VIDEO_EXTENSIONS and not name.startswith("._")
+    if name.startswith("._"):
+        return False
+    return os.path.splitext(name)[1].lower() in VIDEO_EXTENSIONS or holds_video(path)
 
 
 def _walk(folder: str) -> Iterator[Input]:

@@ -173,7 +173,7 @@ class ScanOptions:
 def scan(**options: Any) -> None:
     """Judge videos: how strongly does the evidence speak for generation, where and when?
 
-    INPUT is a file, a folder (walked for files with a video extension), a quoted pattern like
+    INPUT is a file, a folder (walked for videos, by extension or content), a quoted pattern like
     'clips/**/*.mp4', or - for a list of names on stdin, separated by newlines or NUL.
 
     \b
@@ -219,12 +219,12 @@ def _inputs(options: ScanOptions) -> Inputs:
     if not options.quiet:
         for folder, count in inputs.left_out.items():
             click.echo(
-                f"{printable(folder)}: {count} without a video extension left out; "
-                "name a file to scan it whatever its extension",
+                f"{printable(folder)}: {count} left out, no videos by extension or content; "
+                "name a file to scan it all the same",
                 err=True,
             )
     if not inputs.files:
-        raise UsageError("nothing to scan: what was named holds no file with a video extension")
+        raise UsageError("nothing to scan: what was named holds no video")
     return inputs
 
 

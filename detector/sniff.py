@@ -46,6 +46,17 @@ _PREFIXES: tuple[tuple[bytes, str], ...] = (
     (b"\x00\x00\x01\xba", "mpeg"),
 )
 
+_OTHER_BRANDS = frozenset(
+    (b"M4A ", b"M4B ", b"M4P ", b"heic", b"heix", b"heim", b"heis", b"mif1", b"avif", b"crx ")
+)
+"""Files of the MP4 kind that hold sound or a still picture."""
+
+_VIDEO_SIGNS: dict[str, tuple[bytes, ...]] = {
+    "ogg": (b"\x80theora", b"OVP80", b"BBCD"),
+    "asf": (bytes.fromhex("c0ef19bc4d5bcf11a8fd00805f5c442b"),),
+}
+"""What stands in the first bytes of these containers when a video is in them."""
+
 _PLAYLIST_STARTS: tuple[tuple[bytes, str], ...] = (
     (b"#extm3u", "an HLS playlist"),
     (b"ffconcat version", "an ffconcat list"),
@@ -153,6 +164,32 @@ def container_of(head: bytes) -> str | None:
         if head.startswith(prefix):
             return container
     return "mpegts" if _has_sync_bytes(head) else None
+
+
+def holds_video(path: str) -> bool:
+    """Whether a file of any name begins like a video; what cannot be read does not.
+
+    Sound and still pictures come in the same containers and are told apart as far as the first
+    bytes tell.
+    """
+    try:
+        descriptor = open_regular(path)
+    except MediaError:
+        return False
+    try:
+        head = os.read(descriptor, HEAD_BYTES)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    container = container_of(head)
+    if container == "mp4":
+        return head[4:8] != b"ftyp" or head[8:12] not in _OTHER_BRANDS
+    if container in _VIDEO_SIGNS:
+        return any(sign in head for sign in _VIDEO_SIGNS[container])
+    if container == "mpegts":
+        return describe(head) != "plain text"  # a letter that comes back every 188 bytes
+    return container is not None
 
 
 def playlist_of(head: bytes) -> str | None:

@@ -92,7 +92,7 @@ def test_a_folder_a_pattern_and_a_list_name_the_same_files(hollow: Path) -> None
 
 def test_what_a_folder_holds_besides_is_said(hollow: Path) -> None:
     result = scan("--json", hollow)
-    assert "1 without a video extension left out" in result.stderr
+    assert "1 left out, no videos by extension or content" in result.stderr
     assert result.stderr.count("\n") == 1
     assert scan("--json", "--quiet", hollow).stderr == ""
 

@@ -35,6 +35,40 @@ def test_a_folder_gives_its_videos_by_name_and_counts_the_rest(archive: Path) ->
     assert inputs.left_out == {str(archive): 2}
 
 
+MP4_HEAD = b"\0\0\0\x18ftyp"
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "taken"),
+    [
+        ("IMG_0001", MP4_HEAD + b"isom", True),
+        ("upload.tmp", b"\x1a\x45\xdf\xa3", True),
+        ("clip.bin", b"G" + b"\x01" * 187 + b"G" + b"\x02" * 187 + b"G" + b"\x01" * 187, True),
+        ("old.dat", b"OggS" + b"\0" * 24 + b"\x80theora", True),
+        ("song.oga", b"OggS" + b"\0" * 24 + b"\x01vorbis", False),
+        ("song.m4a", MP4_HEAD + b"M4A ", False),
+        ("photo.heic", MP4_HEAD + b"heic", False),
+        ("genome.fasta", b"G" * 4000, False),
+        ("list.m3u8", b"#EXTM3U\n", False),
+        ("picture.jpg", b"\xff\xd8\xff\xe0", False),
+        ("empty", b"", False),
+        ("._IMG_0001", MP4_HEAD + b"isom", False),
+    ],
+)
+def test_other_names_are_taken_for_what_they_hold(
+    tmp_path: Path, name: str, head: bytes, taken: bool
+) -> None:
+    (tmp_path / name).write_bytes(head)
+    inputs = expand([str(tmp_path)])
+    assert [item.path for item in inputs.files] == [str(tmp_path / name)] * taken
+    assert inputs.left_out == ({} if taken else {str(tmp_path): 1})
+
+
+def test_a_fifo_in_a_folder_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert expand([str(tmp_path)]).left_out == {str(tmp_path): 1}
+
+
 def test_a_file_named_itself_is_taken_whatever_its_name(archive: Path) -> None:
     assert paths(archive / "notes.txt") == [str(archive / "notes.txt")]
 
