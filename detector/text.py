@@ -154,6 +154,8 @@ def rarity_in_words(verdict: Verdict) -> str:
     share = 1 - percentile
     if share <= 0:
         often = f"none of the {whose} scores as high"
+    elif share > 0.95:
+        often = f"nearly all {whose} score as high or higher"
     elif share > 0.1:
         often = f"{100 * share:.0f} % of {whose} score as high"
     else:

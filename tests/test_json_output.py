@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import jsonschema
+import make_report
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,9 +20,6 @@ from unreel.detector.records import (
     Failed,
     Finding,
     Measured,
-    Media,
-    ModelInfo,
-    OperatingPoint,
     Report,
     ScanError,
     ShotScore,
@@ -31,26 +29,6 @@ from unreel.detector.records import (
 )
 
 VALIDATOR = jsonschema.Draft202012Validator(schema())
-MEDIA = Media(
-    path="pups.mp4",
-    sha256="ab" * 32,
-    bytes=1_000_000,
-    container="mp4",
-    codec="h264",
-    pixel_format="yuv420p",
-    bit_depth=8,
-    hdr=False,
-    width=1280,
-    height=720,
-    rotation_degrees=90,
-    fps=23.976023976,
-    variable_frame_rate=False,
-    frames=128,
-    duration_seconds=5.333333,
-    start_seconds=-0.04,
-    has_audio=False,
-    decoder="decord 3.4.0",
-)
 FINDING = Finding(
     code="object-vanish",
     lane="objects",
@@ -63,15 +41,10 @@ FINDING = Finding(
     confounders_checked=("cut", "edge"),
     explanation="3 -> 2",
 )
-REPORT = Report(
-    path="pups.mp4",
-    model=ModelInfo("small", "0.1.0", "cd" * 32),
-    media=MEDIA,
-    sha256="ab" * 32,
-    bytes=1_000_000,
-    verdict=Verdict(
-        "generated", 0.971234567, 1.6, 0.99, OperatingPoint(0.01, 0.91, "720"), ("so",), 2.0, 289
-    ),
+REPORT = replace(
+    make_report.REPORT,
+    media=replace(make_report.MEDIA, rotation_degrees=90, fps=23.976023976, start_seconds=-0.04),
+    verdict=replace(make_report.VERDICT, score=0.971234567),
     shots=(ShotScore(0.0, 5.0, 0.97), ShotScore(5.0, 5.3, None, "too short")),
     evidence=(
         Measured("learned", 3.5, (WindowScore(0, 0.8, 2.1, 4.0, 0.98),), (FINDING,), 0.97),
