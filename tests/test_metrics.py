@@ -15,6 +15,7 @@ from unreel.training.metrics import (
     balanced_ece,
     measure,
     real_vs_real_floor,
+    resampled,
     tpr_at,
 )
 
@@ -35,6 +36,27 @@ def test_ties_with_real_clips_do_not_count_as_found() -> None:
 
 def test_auc_of_one_class_is_not_a_number() -> None:
     assert math.isnan(auc(np.zeros(3), np.arange(3.0)))
+
+
+def test_the_bootstrap_is_what_writing_out_each_sample_gives() -> None:
+    rng = np.random.default_rng(3)
+    groups = rng.choice([f"g{i}" for i in range(25)], 120)
+    labels = (rng.random(120) < 0.4).astype(float)
+    scores = np.round(rng.normal(size=120) + labels, 1)  # with ties
+    aucs, tprs = resampled(labels, scores, groups, fpr=0.05, resamples=40, seed=1)
+    names = np.unique(groups)
+    draws = np.random.default_rng(1).integers(len(names), size=(40, len(names)))
+    for row, draw in enumerate(draws):
+        picked = np.concatenate([np.flatnonzero(groups == names[g]) for g in draw])
+        assert aucs[row] == pytest.approx(auc(labels[picked], scores[picked]))
+        assert tprs[row] == pytest.approx(tpr_at(labels[picked], scores[picked], 0.05))
+
+
+def test_samples_of_a_single_class_are_left_out() -> None:
+    labels = np.array([0.0, 1.0])
+    aucs, tprs = resampled(labels, labels, np.array(["a", "b"]), fpr=0.01, resamples=200, seed=0)
+    assert 60 < len(aucs) == len(tprs) < 140
+    assert set(aucs) == set(tprs) == {1.0}
 
 
 def test_brier_and_ece_weigh_classes_alike() -> None:

@@ -135,6 +135,18 @@ def test_another_recipe_does_not_fit_the_folder(
         CliRunner().invoke(train, ["small", *run[1][1:]], catch_exceptions=False)
 
 
+def test_clips_that_were_changed_since_are_not_trained_on(
+    recipe: Path, manifest: Path, tmp_path: Path
+) -> None:
+    clips = read_manifest(manifest)
+    write_manifest(tmp_path / "manifest.csv", [replace(clips[0], sha256="0" * 64), *clips[1:]])
+    arguments = [str(recipe), "--manifest", str(tmp_path / "manifest.csv"),
+                 "--out", str(tmp_path / "run"), "--cache", str(tmp_path / "cache")]  # fmt: skip
+    with pytest.raises(UsageError, match=r"1 clips are not those of the manifest, e\.g\. .*0\.mp4"):
+        CliRunner().invoke(train, arguments, catch_exceptions=False)
+    assert not (tmp_path / "run").exists()
+
+
 def test_evaluation_prints_probes_and_baselines_beside_the_score(
     run: tuple[Path, list[str]], manifest: Path
 ) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from unreel.data.canonical import CONDITIONS, condition
-from unreel.data.manifest import Clip
+from unreel.data.manifest import Clip, check_hashes
 from unreel.detector.errors import UsageError
 from unreel.detector.model import load_model
 from unreel.training.cache import FrameCache
@@ -59,13 +59,19 @@ def run_training(
         tell: Receives progress lines.
 
     Raises:
-        UsageError: Unknown part, clips without hash, or a run folder of something else.
+        UsageError: Unknown part, clips without hash or with another one than is listed, or a run
+            folder of something else.
     """
     known = [*(f"fold{i}" for i in range(recipe.folds)), "final", "model"]
     if unknown := sorted(set(parts) - set(known)):
         raise UsageError(f"unknown part {unknown[0]!r}, allowed are {', '.join(known)}")
     if missing := [c.path for c in clips if not c.sha256]:
         raise UsageError(f"{len(missing)} clips of the manifest have no sha256, e.g. {missing[0]}")
+    if changed := check_hashes(clips):
+        raise UsageError(
+            f"{len(changed)} clips are not those of the manifest, e.g. {changed[0]}: put them "
+            "back, or list what is there with its own sha256 and take another --out"
+        )
     run = open_run(out, clips, recipe)
     cache = run.cache(cache_folder)
     needed = dict.fromkeys((*recipe.conditions, *recipe.calibration_conditions))
