@@ -26,6 +26,7 @@ from unreel.detector.commands import Lazy, LazyGroup
             "unreel.detector.custody.commands:custody", "Check and sign records of examinations."
         ),
         "report": Lazy("unreel.detector.report_cmd:report", "Judge one video for a reader: HTML."),
+        "serve": Lazy("unreel.detector.serve.serve_cmd:serve", "A page to drop videos on."),
         "doctor": Lazy("unreel.detector.doctor:doctor", "Check this installation, end to end."),
         "models": Lazy("unreel.detector.models_cmd:models", "List, fetch and export models."),
     },

@@ -29,6 +29,7 @@ MEDIA_ERROR_CODES: dict[str, str] = {
     "decoder-crash": "the decoder process died",
     "changed": "the file changed while it was read",
     "worker-crash": "the process that judged the file died, twice (audit only)",
+    "cancelled": "whoever asked for it gave it up before it was judged (serve only)",
 }
 
 

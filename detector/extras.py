@@ -8,6 +8,7 @@ from unreel.detector.errors import MissingExtraError
 
 EXTRAS: dict[str, tuple[str, ...]] = {
     "pdf": ("weasyprint",),
+    "serve": ("fastapi", "uvicorn", "python_multipart"),
     "train": (
         "torch",
         "torchvision",

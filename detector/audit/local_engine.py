@@ -90,6 +90,13 @@ class LocalEngine:
             if outcomes or time.monotonic() >= until:
                 return outcomes
 
+    def drop(self, file_id: int) -> None:
+        """Forget a task, and stop the worker that has it: there will be no outcome."""
+        self._waiting = deque(task for task in self._waiting if task.file_id != file_id)
+        for worker in list(self._alive.values()):
+            if worker.task is not None and worker.task.file_id == file_id:
+                self._end(worker)
+
     def close(self) -> None:
         self._waiting.clear()
         for worker in list(self._alive.values()):

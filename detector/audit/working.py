@@ -70,6 +70,25 @@ class Desk:
         self._done(work, scan_id, same_bytes=False)
         return None
 
+    def drop(self, file_id: int, code: str, message: str) -> None:
+        """Give up on a file, which becomes a row; those that wait for its result go back.
+
+        Nothing is said of its bytes: the same ones may be looked at again under another name.
+        """
+        work = self.works.pop(file_id)
+        self._tried.discard(file_id)
+        self._lost.pop(file_id, None)
+        for sha256, waiting in list(self._waiting.items()):
+            if work in waiting:
+                waiting.remove(work)
+            elif sha256 == work.known_sha256:
+                for other in self._waiting.pop(sha256):
+                    self.store.release(other)
+                    del self.works[other.file_id]
+        scan_id = self.store.finish_with_error(self.run, Work(file_id, work.path), code, message)
+        self._count(scan_id, same_bytes=False)
+        self.finished.append(Finished(file_id, scan_id, same_bytes=False))
+
     def _hashed(self, work: Work, outcome: Outcome) -> Task | None:
         lost = self._lost.pop(work.file_id, None)
         named = Work(work.file_id, work.path, outcome.sha256)

@@ -1,0 +1,398 @@
+"""The REST API of the server over real HTTP: upload to report, and all that must be refused."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("fastapi")
+
+import httpx
+from serving import QUICK, Running, mp4, running, wait
+
+from unreel.detector.audit import open_store
+from unreel.detector.audit.errors import StoreError
+from unreel.detector.errors import UsageError
+from unreel.detector.serve.rates import Rates
+from unreel.detector.serve.receiving import Receiver
+from unreel.detector.serve.service import Service
+from unreel.detector.serve.settings import ServeSettings
+from unreel.detector.serve.steps import read_step, write_step
+from unreel.detector.serve.uploads import Uploads, shown_name
+
+TESTS = Path(__file__).parent
+TOKEN = "0123456789abcdef"
+HOSTILE = "../../etc/<img src=x onerror=alert(1)>\u202e.mp4"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def workers_find_the_judges() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(TESTS))
+        yield
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with running(tmp_path_factory.mktemp("server"), judge=QUICK) as found:
+        yield found
+
+
+def drop(server: Running, *texts: str, name: str = "clip.mp4") -> list[str]:
+    """Upload; returns the ids."""
+    files = [("file", (name, mp4(text))) for text in texts]
+    with server.client() as client:
+        answer = client.post("/api/clips", files=files)
+    assert answer.status_code == 201, answer.text
+    return [clip["id"] for clip in answer.json()["clips"]]
+
+
+def test_a_real_clip_from_upload_to_report(clip: Path, tmp_path: Path) -> None:
+    with running(tmp_path / "data") as server, server.client() as client:
+        with clip.open("rb") as handle:
+            answer = client.post("/api/clips", files={"file": (HOSTILE, handle)})
+        assert answer.status_code == 201
+        (got,) = answer.json()["clips"]
+        assert got["name"] == "<img src=x onerror=alert(1)>\u202e.mp4"
+        assert got["state"] in ("queued", "working")
+        done = server.finished(got["id"])
+        assert done["state"] == "done"
+        assert 0 < done["score"] < 1
+        assert done["width"] == 320
+        report = client.get(f"/api/clips/{got['id']}/report.json").json()
+        assert report["verdict"]["score"] == done["score"]
+        assert report["file"]["path"] == got["name"]
+    assert sorted(p.name for p in (tmp_path / "data" / "uploads" / got["id"]).iterdir()) == [
+        "clip", "step",
+    ]  # fmt: skip
+
+
+def test_what_is_no_video_is_refused_and_the_rest_is_taken(server: Running) -> None:
+    files = [
+        ("file", ("good.mp4", mp4("good"))),
+        ("file", ("notes.mp4", b"not a video, whatever it is called")),
+        ("file", ("list.mp4", b"ffconcat version 1.0\nfile /etc/passwd\n")),
+        ("file", ("empty.mp4", b"")),
+    ]
+    with server.client() as client:
+        answer = client.post("/api/clips", files=files)
+        assert answer.status_code == 201
+        assert [c["name"] for c in answer.json()["clips"]] == ["good.mp4"]
+        assert [(r["name"], r["code"]) for r in answer.json()["refused"]] == [
+            ("notes.mp4", "not-a-video"), ("list.mp4", "playlist"), ("empty.mp4", "empty"),
+        ]  # fmt: skip
+        alone = client.post("/api/clips", files=files[1:2])
+        assert alone.status_code == 415
+        assert alone.json()["refused"][0]["code"] == "not-a-video"
+
+
+def test_nothing_lands_outside_the_upload_folder(tmp_path: Path) -> None:
+    names = ["../../escape.mp4", "/etc/cron.d/x", "..\\..\\x", "a\x00b", "\ud800", "." * 300, ""]
+    assert [shown_name(n) for n in names] == ["escape.mp4", "x", "x", "ab", "?", "." * 200, "clip"]
+    with running(tmp_path / "data", judge=QUICK) as server:
+        before = {p for p in tmp_path.rglob("*") if "data" not in p.parts}
+        (made,) = drop(server, "x", name="../../../escape.mp4")
+        server.finished(made)
+        with server.client() as client:
+            for path in ("..%2f..%2faudit.sqlite", "../audit.sqlite", "0" * 23 + "/", "%00" * 8):
+                assert client.get(f"/api/clips/{path}").status_code in (404, 422)
+        assert {p for p in tmp_path.rglob("*") if "data" not in p.parts} == before
+        found = {p.name for p in (tmp_path / "data" / "uploads").iterdir()}
+        assert found == {made}
+
+
+def test_progress_is_told_by_events(server: Running) -> None:
+    told: list[dict[str, object]] = []
+    with server.client() as listener, listener.stream("GET", "/api/events") as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        lines = stream.iter_lines()
+        assert json.loads(next(lines).removeprefix("data: ")) == {"type": "hello"}
+        (made,) = drop(server, "hang here")
+        for line in lines:
+            if not line.startswith("data: "):
+                continue
+            event = json.loads(line.removeprefix("data: "))
+            if event.get("clip", {}).get("id") != made:
+                continue
+            told.append(event["clip"])
+            if told[-1]["progress"]:
+                with server.client() as client:
+                    assert client.post(f"/api/clips/{made}/cancel").status_code == 202
+            if told[-1]["state"] == "cancelled":
+                break
+    states = [clip["state"] for clip in told]
+    assert states[0] == "queued"
+    assert "working" in states
+    steps = [clip["progress"] for clip in told if clip["progress"]]
+    assert {"stage": "read", "share": 0.45, "number": 3, "of": 4} in steps
+
+
+def test_cancelling_stops_what_is_in_hand_and_what_waits(server: Running) -> None:
+    hanging, waiting, last = drop(server, "hang 1", "waits", "last")
+    wait(lambda: server.clip(hanging)["state"] == "working", 60)
+    with server.client() as client:
+        for clip in (waiting, hanging):
+            client.post(f"/api/clips/{clip}/cancel").raise_for_status()
+    assert server.finished(hanging)["state"] == "cancelled"
+    assert server.finished(waiting)["state"] == "cancelled"
+    assert server.finished(last)["state"] == "done"
+    (again,) = drop(server, "waits")
+    assert server.finished(again)["state"] == "done", "the same bytes may be looked at again"
+
+
+def test_the_same_bytes_are_judged_once_and_shown_under_both_names(server: Running) -> None:
+    first = server.finished(drop(server, "twin", name="a.mp4")[0])
+    second = server.finished(drop(server, "twin", name="b.mp4")[0])
+    assert first["score"] == second["score"]
+    with server.client() as client:
+        asked = {"a": first["id"], "b": second["id"]}
+        compared = client.get("/api/compare", params=asked).json()
+        assert compared["same_bytes"] and compared["comparable"]
+        assert compared["remarks"] == ["same-bytes"]
+        name = client.get(f"/api/clips/{second['id']}/report.json").json()["file"]["path"]
+        assert name == "b.mp4"
+
+
+def test_labels_are_kept_in_the_store(server: Running) -> None:
+    (made,) = drop(server, "to label")
+    done = server.finished(made)
+    with server.client() as client:
+        wish = {"label": "generated", "generator": "sora", "note": "hands"}
+        answer = client.post(f"/api/clips/{made}/label", json=wish)
+        assert answer.json()["reviewed_as"] == "generated"
+        assert client.post(f"/api/clips/{made}/label", json={"label": "x"}).status_code == 422
+    with open_store(server.service.settings.store_path, read_only=True) as store:
+        sql = "SELECT label, generator, note FROM latest_labels WHERE sha256 = ?"
+        assert store.connection.execute(sql, (done["sha256"],)).fetchone() == (
+            "generated", "sora", "hands",
+        )  # fmt: skip
+
+
+def test_deleting_takes_video_and_name_away(server: Running) -> None:
+    (made,) = drop(server, "secret", name="private.mp4")
+    server.finished(made)
+    folder = server.service.uploads.folder_of(made)
+    assert (folder / "clip").exists()
+    with server.client() as client:
+        assert client.delete(f"/api/clips/{made}").status_code == 204
+        assert client.get(f"/api/clips/{made}").status_code == 404
+        assert client.delete(f"/api/clips/{made}").status_code == 404
+    assert not folder.exists()
+    assert b"private.mp4" not in server.service.settings.store_path.read_bytes()
+
+
+def test_history_comes_in_parts(tmp_path: Path) -> None:
+    with running(tmp_path / "data", judge=QUICK) as server, server.client() as client:
+        made = drop(server, *(f"part {i}" for i in range(5)))
+        found: list[str] = []
+        before: int | None = None
+        while True:
+            asked = {"most": 2} | ({} if before is None else {"before": before})
+            part = client.get("/api/clips", params=asked).json()
+            found += [clip["id"] for clip in part["clips"]]
+            before = part["more_before"]
+            if before is None:
+                break
+        assert found == made[::-1]
+
+
+def test_a_restart_goes_on_where_it_was(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    with running(folder, judge=QUICK) as server:
+        (done,) = drop(server, "first")
+        server.finished(done)
+        hanging, waiting = drop(server, "hang on", "waits")
+        wait(lambda: server.clip(hanging)["state"] == "working", 60)
+        score = server.clip(done)["score"]
+    (folder / "uploads" / hanging / "clip").write_bytes(mp4("no longer"))
+    (folder / "uploads" / ("0" * 24)).mkdir()
+    with running(folder, judge=QUICK) as server:
+        assert server.clip(done)["score"] == score
+        assert server.finished(hanging)["state"] == "done"
+        assert server.finished(waiting)["state"] == "done"
+        assert not (folder / "uploads" / ("0" * 24)).exists(), "half an upload is dropped"
+        with pytest.raises(StoreError, match="another process"), Service(server.service.settings):
+            pass
+
+
+def test_old_videos_go_unless_they_carry_a_label(tmp_path: Path) -> None:
+    with running(tmp_path / "data", judge=QUICK, keep_days=1e-9) as server:
+        plain, labelled = drop(server, "plain", "labelled")
+        for clip in (plain, labelled):
+            server.finished(clip)
+        server.service.uploads.label(labelled, "real", "", "", "")
+        server.service.clean()
+        assert server.clip(plain)["has_video"] is False
+        assert server.clip(plain)["state"] == "done"
+        assert server.clip(labelled)["has_video"] is True
+        assert not (server.service.uploads.folder_of(plain) / "clip").exists()
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "code"),
+    [
+        ({"host": "evil.example"}, 421, "unknown-host"),
+        ({"host": "evil.example:80"}, 421, "unknown-host"),
+        ({"host": "192.168.1.5"}, 421, "unknown-host"),
+        ({"host": "["}, 421, "unknown-host"),
+        ({"origin": "http://evil.example"}, 403, "other-site"),
+        ({"origin": "null"}, 403, "other-site"),
+        ({"sec-fetch-site": "cross-site"}, 403, "other-site"),
+        ({"sec-fetch-site": "same-site", "sec-fetch-mode": "no-cors"}, 403, "other-site"),
+        ({"sec-fetch-site": "same-origin"}, 403, "no-csrf-token"),
+        ({"cookie": "a=b"}, 403, "no-csrf-token"),
+        ({"sec-fetch-site": "same-origin", "x-csrf-token": "guess"}, 403, "no-csrf-token"),
+    ],
+)
+def test_requests_of_other_pages_are_refused(
+    server: Running, headers: dict[str, str], status: int, code: str
+) -> None:
+    with server.client() as client:
+        answer = client.post("/api/clips", files={"file": ("a.mp4", mp4("a"))}, headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+
+
+def test_the_page_itself_is_answered(server: Running) -> None:
+    port = server.url.rpartition(":")[2]
+    key = server.service.keys.csrf
+    for host in ("localhost", "127.0.0.1", "[::1]"):
+        origin = {"host": f"{host}:{port}", "origin": f"http://{host}:{port}", "x-csrf-token": key}
+        with server.client() as client:
+            answer = client.get("/api/status", headers=origin)
+            assert answer.status_code == 200
+            files = {"file": ("a.mp4", mp4("a"))}
+            assert client.post("/api/clips", files=files, headers=origin).status_code == 201
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["cache-control"] == "no-store"
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_a_token_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="needs a token"):
+        ServeSettings(host="0.0.0.0")
+    with pytest.raises(UsageError, match="at least 16"):
+        ServeSettings(token="short")
+    with running(tmp_path / "data", judge=QUICK, token=TOKEN) as server, server.client() as client:
+        assert client.get("/api/status").status_code == 401
+        right = {"authorization": f"Bearer {TOKEN}"}
+        assert client.get("/api/status", headers=right).status_code == 200
+        page = client.get("/", headers={"accept": "text/html"})
+        assert (page.status_code, page.headers["location"]) == (303, "/login")
+        for _ in range(12):
+            last = client.get("/api/status", headers={"authorization": "Bearer wrong"})
+        assert (last.status_code, last.json()["error"]["code"]) == (429, "too-many-tries")
+        tried = client.get("/api/status", headers=right)
+        assert tried.status_code == 429, "guessing stops also when the guess is right"
+
+
+def test_limits_of_size_count_and_room(tmp_path: Path) -> None:
+    limits = {"max_file_bytes": 1000, "max_files_per_request": 3, "max_total_bytes": 20_000}
+    with running(tmp_path / "data", judge=QUICK, **limits) as server, server.client() as client:
+        big = client.post("/api/clips", files={"file": ("a.mp4", mp4("a" * 2000))})
+        assert (big.status_code, big.json()["refused"][0]["code"]) == (413, "too-large")
+        many = [("file", ("a.mp4", mp4(str(i)))) for i in range(4)]
+        answer = client.post("/api/clips", files=many)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too-many-files")
+        full = client.post("/api/clips", files={"file": ("a.mp4", mp4("a" * 30_000))})
+        assert (full.status_code, full.json()["error"]["code"]) == (507, "no-room")
+        none = client.post("/api/clips", files={"other": (None, "text")})
+        assert (none.status_code, none.json()["error"]["code"]) == (422, "no-file")
+        plain = client.post("/api/clips", content=b"x", headers={"content-type": "video/mp4"})
+        assert (plain.status_code, plain.json()["error"]["code"]) == (415, "not-multipart")
+        assert list((tmp_path / "data" / "uploads").iterdir()) == [], "nothing of them is left"
+
+
+def test_half_an_upload_leaves_nothing(tmp_path: Path) -> None:
+    with running(tmp_path / "data", judge=QUICK, stalled_seconds=0.5) as server:
+        port = int(server.url.rpartition(":")[2])
+        head = (
+            "POST /api/clips HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999\r\n"
+            "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+            '--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
+        )
+        with socket.create_connection(("127.0.0.1", port)) as stalled:
+            stalled.sendall(head.encode() + mp4("half"))
+            assert b"408" in stalled.recv(1000).partition(b"\r\n")[0]
+        with socket.create_connection(("127.0.0.1", port)) as gone:
+            gone.sendall(head.encode() + mp4("half"))
+        wait(lambda: not list((tmp_path / "data" / "uploads").iterdir()), 10)
+
+
+def test_too_many_requests_are_told_to_wait(tmp_path: Path) -> None:
+    limits = {"requests_per_second": 0.1, "burst": 3}
+    with running(tmp_path / "data", judge=QUICK, **limits) as server, server.client() as client:
+        statuses = [client.get("/api/status") for _ in range(4)]
+        assert [s.status_code for s in statuses] == [200, 200, 200, 429]
+        assert int(statuses[-1].headers["retry-after"]) <= 10
+
+
+def test_buckets_fill_up_again() -> None:
+    now = [0.0]
+    rates = Rates(2.0, 2, lambda: now[0])
+    assert [rates.wait_seconds("a") for _ in range(3)] == [0.0, 0.0, 0.5]
+    assert rates.wait_seconds("b") == 0.0
+    now[0] = 0.5
+    assert rates.wait_seconds("a") == 0.0
+
+
+def test_steps_are_read_back(tmp_path: Path) -> None:
+    assert read_step(tmp_path) is None
+    for words, stage in [("opening", "open"), ("reading stretch 1 of 2", "read"), ("?", "work")]:
+        write_step(tmp_path, words)
+        step = read_step(tmp_path)
+        assert step is not None
+        assert step.stage == stage
+
+
+def test_any_cut_of_the_stream_gives_the_same_files(tmp_path: Path) -> None:
+    uploads, settings = Uploads(tmp_path), ServeSettings(folder=tmp_path)
+    body = (
+        b'--b\r\nContent-Disposition: form-data; name="file"; filename="\xc3\xa4.mp4"\r\n\r\n'
+        + mp4("one\r\n--not the boundary")
+        + b"\r\n--b--\r\n"
+    )
+    for size in (1, 2, 7, len(body)):
+        receiver = Receiver(b"b", uploads, settings)
+        for start in range(0, len(body), size):
+            receiver.write(body[start : start + size])
+        ((draft, name),) = receiver.taken
+        assert name == "\u00e4.mp4"
+        assert draft.part.read_bytes() == mp4("one\r\n--not the boundary")
+    uploads.close()
+
+
+def test_fifty_uploads_at_once_all_end_in_a_row(tmp_path: Path) -> None:
+    made: list[str] = []
+    with running(tmp_path / "data", judge=QUICK, workers=2) as server:
+
+        def send(number: int) -> None:
+            made.extend(drop(server, f"slow {number % 40}", name=f"{number}.mp4"))
+
+        threads = [threading.Thread(target=send, args=(i,)) for i in range(50)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(set(made)) == 50
+        wait(lambda: server.service.uploads.counts()["waiting"] == 0, 120)
+        with server.client() as client:
+            clips = client.get("/api/clips?most=500").json()["clips"]
+    assert {clip["id"] for clip in clips} == set(made)
+    assert {clip["state"] for clip in clips} == {"done"}
+    assert sorted(clip["name"] for clip in clips) == sorted(f"{i}.mp4" for i in range(50))
+
+
+def test_no_answer_says_more_than_it_should(server: Running) -> None:
+    with server.client() as client:
+        answer: httpx.Response = client.get("/api/clips/" + "0" * 24)
+    assert answer.json() == {
+        "error": {
+            "code": "no-such-clip",
+            "message": "there is no such clip: it may have been deleted",
+        }
+    }
