@@ -88,3 +88,18 @@ def test_a_playlist_is_not_followed(tmp_path: Path) -> None:
     done = without_network(*scan, home=tmp_path)
     assert done.returncode == 3, done.stderr
     assert json.loads(done.stdout)["error"]["code"] == "playlist"
+
+
+def test_an_audit_asks_for_no_network(clip: Path, tmp_path: Path) -> None:
+    """Workers, their decoders and the store included; only the store and its lock are left."""
+    home, folder = tmp_path / "home", tmp_path / "out"
+    home.mkdir()
+    folder.mkdir()
+    db = str(folder / "audit.sqlite")
+    audit = ["-m", "unreel.detector.cli", "audit"]
+    done = without_network(*audit, "run", str(clip), "--db", db, "--workers", "1", home=home)
+    assert done.returncode == 0, done.stderr
+    for verb in ("report", "verify", "export"):
+        assert without_network(*audit, verb, db, home=home).returncode == 0
+    assert list(home.iterdir()) == []
+    assert {path.name for path in folder.iterdir()} == {"audit.sqlite", "audit.sqlite.lock"}

@@ -40,7 +40,7 @@ def connect(path: Path, read_only: bool) -> sqlite3.Connection:
 
     Args:
         path: On a local disk.
-        read_only: Not even a file beside it is made.
+        read_only: No row can be changed.
 
     Raises:
         StoreError: Read-only, and there is no such file.
@@ -57,15 +57,19 @@ def connect(path: Path, read_only: bool) -> sqlite3.Connection:
         return connection
     if not path.is_file():
         raise StoreError(f"there is no store {path}: `unreel audit run PATH --db {path}` makes one")
-    try:
-        connection = _open(f"{address}?mode=ro")
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.OperationalError:
-        # In a folder that may not be written there is no room for WAL's shared memory.
-        beside = path.with_name(path.name + "-wal")
-        if beside.exists() and beside.stat().st_size:
-            raise
-        connection = _open(f"{address}?mode=ro&immutable=1")
+    # As a writer that writes nothing: the last one to close a store tidies up beside it. Where this
+    # user may not write, or in a folder without room for WAL's shared memory, less must do.
+    for mode in ("rw", "ro", "ro&immutable=1"):
+        connection = _open(f"{address}?mode={mode}")
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            break
+        except sqlite3.OperationalError:
+            connection.close()
+            beside = path.with_name(path.name + "-wal")
+            has_news = beside.exists() and beside.stat().st_size
+            if mode == "ro&immutable=1" or (mode == "ro" and has_news):
+                raise
     connection.execute("PRAGMA query_only = ON")
     return connection
 

@@ -30,7 +30,7 @@ def open_store(path: str | os.PathLike[str], *, read_only: bool = False) -> Stor
 
     Args:
         path: The SQLite file. Its folder must be on a local disk: WAL needs shared memory.
-        read_only: Nothing is written, not even a file beside it; the store must be there.
+        read_only: No row can be changed; the store must be there, also on a read-only disk.
 
     Raises:
         StoreError: It cannot be opened, is no audit store, or is of a newer version.
