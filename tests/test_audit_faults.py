@@ -61,11 +61,18 @@ def assert_whole(db: Path) -> None:
 
 
 def kill_and_resume(
-    db: Path, options: AuditOptions, kills: int, longest: float, rng: random.Random
+    db: Path, options: AuditOptions, kills: int, longest: float, progress: Callable[[], int]
 ) -> None:
-    """Kill an audit again and again: parent, workers or what is below them, at any moment."""
+    """Kill an audit again and again: parent, workers or what is below them, at any moment.
+
+    Every other kill waits until `progress` has moved, so that a busy machine gets on too.
+    """
+    rng = random.Random(5)
     for number in range(kills):
+        before, deadline = progress(), time.monotonic() + 60
         pid = in_a_process(db, options)
+        while number % 2 and progress() == before and time.monotonic() < deadline:
+            time.sleep(0.02)
         time.sleep(rng.random() * longest)
         below = descendants(pid)
         if below and rng.random() < 0.4:
@@ -76,6 +83,13 @@ def kill_and_resume(
         os.waitpid(pid, 0)
         if db.exists() and number % 20 == 19:
             assert_whole(db)
+
+
+def done_in(db: Path) -> int:
+    try:
+        return sum(state == "done" for state, _ in rows(db).values())
+    except StoreError:  # it is just being made
+        return 0
 
 
 @pytest.mark.slow
@@ -89,9 +103,11 @@ def test_two_hundred_kills_of_three_hundred_files(
     folder = fill(tmp_path / "in", contents)
     db = tmp_path / "audit.sqlite"
     options = quick(folder, judge="audit_judges:counting")
-    kill_and_resume(db, options, kills=200, longest=0.8, rng=random.Random(5))
-    done_before = sum(state == "done" for state, _ in rows(db).values())
-    assert done_before > 50, "the kills came too fast for any work: this would prove nothing"
+    calls = tmp_path / "calls"
+    calls.touch()
+    kill_and_resume(db, options, kills=200, longest=0.5, progress=lambda: calls.stat().st_size)
+    done_before = done_in(db)
+    assert done_before > 20, "the kills came too fast for any work: this would prove nothing"
     ending = audit(db, options)
     assert ending.counts.unchanged == done_before, "what was done stays done"
     if ending.counts.errors:
@@ -102,8 +118,8 @@ def test_two_hundred_kills_of_three_hundred_files(
         query = "SELECT count(*), count(DISTINCT sha256) FROM scans WHERE status = 'ok'"
         assert store.connection.execute(query).fetchone() == (290, 290)
     assert_whole(db)
-    calls = (tmp_path / "calls").read_text().splitlines()
-    assert len(calls) <= 290 + 200 * 2 + 1, "only what was in hand is begun again"
+    begun = calls.read_text().splitlines()
+    assert len(begun) <= 290 + 200 * 2 + 1, "only what was in hand is begun again"
 
 
 @pytest.mark.slow
@@ -116,7 +132,7 @@ def test_kills_of_real_scans(tmp_path: Path) -> None:
         write_video(folder, recipe, name=str(number))
     db = tmp_path / "audit.sqlite"
     options = quick(folder, judge=SCANNING)
-    kill_and_resume(db, options, kills=12, longest=4.0, rng=random.Random(9))
+    kill_and_resume(db, options, kills=12, longest=2.0, progress=lambda: done_in(db))
     audit(db, options)
     audit(db, quick(folder, judge=SCANNING, retry_errors=True))
     assert set(rows(db).values()) == {("done", None)} and scans(db) >= 16

@@ -32,7 +32,14 @@ def tree(tmp_path: Path) -> Path:
 def test_files_with_a_video_extension_by_name(tree: Path) -> None:
     found, out = names(tree)
     assert found == ["a.MOV", "b.mp4", "sub/c.mkv", "sub/proxies/d.mp4"]
-    assert out == {"no video extension": 2}
+    assert out == {"no video by its name": 2}
+
+
+def test_files_that_hold_a_video_whatever_their_name(tree: Path) -> None:
+    (tree / "00017").write_bytes(b"\x00\x00\x00\x18ftypisom" + b"\0" * 28)
+    os.mkfifo(tree / "pipe")
+    assert "00017" in names(tree)[0]
+    assert names(tree)[1] == {"no video by its name": 3}
 
 
 def test_size_and_time_come_with_each_file(tree: Path) -> None:

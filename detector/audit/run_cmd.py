@@ -146,9 +146,9 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 def run(**options: Any) -> None:
     """Judge all videos of an archive; the same command again goes on where it was.
 
-    PATH is a folder (walked for files with a video extension), a file, or - for a list of names on
-    stdin, separated by newlines or NUL, or an address like s3://bucket/folder. Without PATH and
-    manifest the list in the store is done.
+    PATH is a folder (walked for videos), a file, an address like s3://bucket/folder, or - for a
+    list of names on stdin, separated by newlines or NUL. Without PATH and manifest the list in the
+    store is done.
 
     \b
     Examples:

@@ -1,6 +1,7 @@
 """From what a user names (folders, files, lists) to files with their size and time of change.
 
-Nothing is opened here: a FIFO cannot hang it, a device is not touched. Links are left alone unless
+Files whose name tells nothing are looked into, and nothing else is opened: a FIFO cannot hang it, a
+device is not touched. Links are left alone unless
 they are asked for, and then no folder is entered twice, whatever circle they make. What is left out
 is counted with its reason, what cannot be listed becomes a row with an error.
 """
@@ -20,6 +21,10 @@ from unreel.detector.audit.planning import look_at
 from unreel.detector.audit.rows import Found
 from unreel.detector.errors import UsageError
 from unreel.detector.inputs import VIDEO_EXTENSIONS
+from unreel.detector.sniff import holds_video
+
+NO_VIDEO = "no video by its name"
+"""Of a file on a disk: nor by its content."""
 
 LeftOut = Callable[[str, str], None]
 """Told of the folder and the reason for each file that is left out."""
@@ -30,8 +35,9 @@ class Choice:
     """Which files of a folder are taken. A file that is named itself is always taken."""
 
     include: tuple[str, ...] = ()
-    """Patterns; none = files with a video extension. A pattern with a slash is matched against the
-    path below the folder that was named, one without against the name alone."""
+    """Patterns; none = files with a video extension, and others that hold a video. A pattern with a
+    slash is matched against the path below the folder that was named, one without against the name
+    alone."""
     exclude: tuple[str, ...] = ()
     """The same; a folder that matches is not entered."""
     follow_links: bool = False
@@ -52,7 +58,7 @@ class Choice:
         # "._clip.mp4" is what macOS leaves beside clip.mp4 on foreign disks: attributes, no video.
         if os.path.splitext(name)[1].lower() in VIDEO_EXTENSIONS and not name.startswith("._"):
             return None
-        return "no video extension"
+        return NO_VIDEO
 
     def is_elsewhere(self, relative: str) -> bool:
         """Whether another shard has this file."""
@@ -152,7 +158,10 @@ def _take(
     reason = choice.reason_against(relative)
     if entry.path in choice.never:
         return None
-    if reason is None and entry.is_symlink() and not choice.follow_links:
+    linked = entry.is_symlink() and not choice.follow_links
+    if reason == NO_VIDEO and not linked and not entry.name.startswith("._"):
+        reason = None if holds_video(entry.path) else NO_VIDEO
+    if reason is None and linked:
         reason = "symbolic link"
     if reason is None and choice.is_elsewhere(relative):
         reason = "another shard"
