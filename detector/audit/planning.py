@@ -113,7 +113,6 @@ def _plan_batch(
         )
         if item.error is not None and not idle:
             store.finish_with_error(run, Work(file_id, item.path), *item.error)
-            counts.to_do -= 1
             counts.errors += 1
             counts.scanned += 1
     _add_new(store, run, list(new.values()), counts)
@@ -129,7 +128,6 @@ def _add_new(store: Store, run: int, new: list[Found], counts: Counts) -> None:
     for work, item in _with_errors(store, new):
         assert item.error is not None
         store.finish_with_error(run, work, *item.error)
-        counts.to_do -= 1
         counts.errors += 1
         counts.scanned += 1
 

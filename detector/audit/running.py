@@ -173,6 +173,11 @@ def _make_list(store: Store, run: int, options: AuditOptions, counts: Counts) ->
         _write_left_out(store, run, left_out)
     else:
         with store.transaction() as connection:
+            if options.retry_errors:
+                connection.execute(
+                    "UPDATE files SET state = 'pending' WHERE scan_id IN"
+                    " (SELECT id FROM scans WHERE status = 'error')"
+                )
             cursor = connection.execute(
                 "UPDATE files SET seen_run = ? WHERE state = 'pending'", (run,)
             )
