@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from unreel.detector.custody.output import CustodyOutput
     from unreel.detector.inputs import Inputs
     from unreel.detector.records import Report
+    from unreel.detector.report.page import PageOptions
 
 EXIT_OVER = 1
 DEFAULTS = ScanConfig()
@@ -273,15 +274,13 @@ def _reports(inputs: Inputs, options: ScanOptions, sink: IO[str]) -> Iterator[Re
     from unreel.detector.progress import ProgressLine
     from unreel.detector.records import Report
     from unreel.detector.report.outputs import Outputs, write_outputs
-    from unreel.detector.report.page import PageOptions
     from unreel.detector.scan import scan_video
 
     outputs = Outputs(options.report, options.pdf, options.overlay, options.timeline)
     outputs.check([item.path for item in inputs.files])
     model = load_model(options.model_folder, threads=options.threads)
     config = options.config()
-    folder = None if options.model_folder is None else str(options.model_folder)
-    page = PageOptions(options.language, config, folder)
+    page = _page(options, config) if outputs.asked() else None
     write = _row_writer(options, sink, count=len(inputs.files))
     custody = _custody(options, config, count=len(inputs.files))
     watched = sys.stderr is not None and sys.stderr.isatty()
@@ -302,12 +301,21 @@ def _reports(inputs: Inputs, options: ScanOptions, sink: IO[str]) -> Iterator[Re
         if custody is not None:
             custody.write(report)
         try:
-            for path, note in write_outputs(report, gallery, outputs, page, progress):
+            written = write_outputs(report, gallery, outputs, page, progress) if page else ()
+            for path, note in written:
                 line.clear()
                 _say(note or f"written: {path}", options)
         finally:
             line.clear()
         yield report
+
+
+def _page(options: ScanOptions, config: ScanConfig) -> PageOptions:
+    """How a page is made; what makes it is loaded only when one is asked for."""
+    from unreel.detector.report.page import PageOptions
+
+    folder = None if options.model_folder is None else str(options.model_folder)
+    return PageOptions(options.language, config, folder)
 
 
 def _say(note: str, options: ScanOptions) -> None:
