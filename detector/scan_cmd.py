@@ -304,7 +304,10 @@ def _reports(inputs: Inputs, options: ScanOptions, sink: IO[str]) -> Iterator[Re
             written = write_outputs(report, gallery, outputs, page, progress) if page else ()
             for path, note in written:
                 line.clear()
-                _say(note or f"written: {path}", options)
+                if path is not None:
+                    _say(f"written: {path}", options)
+                if note:
+                    _say(note, options)
         finally:
             line.clear()
         yield report

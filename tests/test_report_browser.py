@@ -82,6 +82,18 @@ def test_the_timeline_by_keyboard(browser: Any, address: str) -> None:
         assert seen.problems == []
 
 
+def test_the_timeline_by_mouse(browser: Any, address: str) -> None:
+    with watched_page(browser, address) as seen:
+        marks, readout = seen.page.locator("#timeline .mark"), seen.page.locator("#readout")
+        marks.nth(1).hover()
+        assert readout.inner_text().startswith("Stretch 2,")
+        seen.page.locator("h1").hover()
+        assert readout.inner_text() == "Nothing chosen"
+        seen.page.locator(".mark.finding").nth(1).click()
+        assert readout.inner_text().startswith("Finding 2,")
+        assert seen.problems == []
+
+
 def test_focus_on_the_timeline_can_be_seen(browser: Any, address: str) -> None:
     with watched_page(browser, address) as seen:
         fill = "() => getComputedStyle(document.querySelector('#timeline .mark')).fill"

@@ -129,7 +129,8 @@ def write_outputs(
         progress: Told what is being written.
 
     Yields:
-        Path and an empty text for each file; None and a sentence for each that was left out.
+        For each file its path and a sentence on what is missing in it (or an empty text); None and
+        the reason for each that was left out.
 
     Raises:
         UsageError: A file cannot be written.
@@ -139,46 +140,68 @@ def write_outputs(
             if progress is not None:
                 progress(f"writing {target.name}")
             try:
-                note = _write_one(option, target, report, gallery, options)
+                yield target, _WRITERS[option](target, report, gallery, options)
+            except _LeftOut as reason:
+                yield None, f"no {target}: {reason}"
             except MediaError as error:
-                note, written = f"no {target}: {error.code}: {error.message}", None
-            else:
-                written = None if note.startswith("no ") else target
-            if written is not None or note:
-                yield written, note
+                yield None, f"no {target}: {error.code}: {error.message}"
 
 
-def _write_one(
-    option: str, target: Path, report: Report, gallery: Gallery, options: PageOptions
-) -> str:
-    """Write one file; returns a sentence on what is missing in it, or `no ...` for no file."""
-    if option in ("report", "pdf"):
-        from unreel.detector.report.page import render
+class _LeftOut(Exception):
+    """A file that is not written, for a reason that the user hears."""
 
-        html = render(report, gallery, options)
-        data = html.encode("utf-8", "backslashreplace")
-        if option == "pdf":
-            from unreel.detector.report.pdf import to_pdf
 
-            data = to_pdf(html)
-        with whole_file(option, target) as unfinished:
-            unfinished.write_bytes(data)
-        return ""
-    if report.error is not None:
-        return f"no {target}: {report.error.code}: nothing was judged"
-    if option == "timeline":
-        from unreel.detector.report.timeline import WRITERS
+def _write_page(target: Path, report: Report, gallery: Gallery, options: PageOptions) -> str:
+    from unreel.detector.report.page import render
 
-        text = WRITERS[target.suffix.lower()](report)
-        with whole_file(option, target) as unfinished:
-            unfinished.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
-        return ""
+    data = render(report, gallery, options).encode("utf-8", "backslashreplace")
+    with whole_file("report", target) as unfinished:
+        unfinished.write_bytes(data)
+    return ""
+
+
+def _write_pdf(target: Path, report: Report, gallery: Gallery, options: PageOptions) -> str:
+    from unreel.detector.report.page import render
+    from unreel.detector.report.pdf import to_pdf
+
+    data = to_pdf(render(report, gallery, options))
+    with whole_file("pdf", target) as unfinished:
+        unfinished.write_bytes(data)
+    return ""
+
+
+def _write_timeline(target: Path, report: Report, _: Gallery, __: PageOptions) -> str:
+    from unreel.detector.report.timeline import WRITERS
+
+    _must_be_judged(report)
+    data = WRITERS[target.suffix.lower()](report).encode("utf-8", "backslashreplace")
+    with whole_file("timeline", target) as unfinished:
+        unfinished.write_bytes(data)
+    return ""
+
+
+def _write_overlay(target: Path, report: Report, _: Gallery, options: PageOptions) -> str:
     from unreel.detector.report.overlay import write_overlay
 
+    _must_be_judged(report)
     if target.exists():
-        return f"no {target}: it exists, and videos are never overwritten"
-    with whole_file(option, target) as unfinished:
+        raise _LeftOut("it exists, and videos are never overwritten")
+    with whole_file("overlay", target) as unfinished:
         return write_overlay(report, unfinished, options)
+
+
+_WRITERS: dict[str, Callable[[Path, Report, Gallery, PageOptions], str]] = {
+    "report": _write_page,
+    "pdf": _write_pdf,
+    "overlay": _write_overlay,
+    "timeline": _write_timeline,
+}
+"""Each writes one file and returns a sentence on what is missing in it, or an empty text."""
+
+
+def _must_be_judged(report: Report) -> None:
+    if report.error is not None:
+        raise _LeftOut(f"{report.error.code}: nothing was judged")
 
 
 @contextmanager

@@ -53,7 +53,11 @@ def write_overlay(report: Report, target: Path, options: PageOptions) -> str:
         with tempfile.TemporaryDirectory(prefix="unreel-", dir=target.parent) as folder:
             silent = Path(folder) / "silent.mp4"
             lost = _write_pictures(reader, overlay, silent)
-            notes = [f"{lost} frames of the overlay {target} could not be read"] if lost else []
+            notes = (
+                [f"{lost} of {len(reader.pts_seconds)} frames could not be read for the overlay"]
+                if lost
+                else []
+            )
             if reader.media.has_audio:
                 problem = join_sound(report.path, reader.media, silent, target, limits)
                 if problem:
