@@ -25,6 +25,7 @@ from unreel.detector.sampling import plan_windows
 from unreel.detector.shots import find_shots, is_seen_whole, shots_of, split_at_cut
 from unreel.detector.stages import Progress, Stages
 from unreel.detector.verdict import POOLED, calibrated, decide, score_shots
+from unreel.detector.watermarks.decoders import Watermarks
 
 if TYPE_CHECKING:
     from unreel.detector.gallery import Gallery
@@ -64,7 +65,11 @@ def scan_video(
     stages = Stages(progress)
     stages.enter("provenance", "reading what it says of itself")
     provenance = _provenance(os.fsdecode(path), config)
-    report = _scan(os.fsdecode(path), model, config, stages, gallery)
+    marks = Watermarks()
+    report = _scan(os.fsdecode(path), model, config, stages, marks, gallery)
+    if provenance is not None:
+        stages.enter("watermarks", "looking for watermarks")
+        provenance = replace(provenance, watermarks=marks.finish())
     return replace(report, provenance=provenance, run=stages.facts())
 
 
@@ -77,13 +82,18 @@ def _provenance(path: str, config: ScanConfig) -> Provenance | None:
 
 
 def _scan(
-    path: str, model: Model, config: ScanConfig, stages: Stages, gallery: Gallery | None
+    path: str,
+    model: Model,
+    config: ScanConfig,
+    stages: Stages,
+    marks: Watermarks,
+    gallery: Gallery | None,
 ) -> Report:
     """The report, whatever happens to the file."""
     try:
         stages.enter("open", "opening")
         with open_media(path, config.limits) as reader:
-            return _judge(path, reader, model, config, stages, gallery)
+            return _judge(path, reader, model, config, stages, marks, gallery)
     except MediaError as error:
         found = ScanError(error.code, error.message)
     except Exception as error:
@@ -98,6 +108,7 @@ def _judge(
     model: Model,
     config: ScanConfig,
     stages: Stages,
+    marks: Watermarks,
     gallery: Gallery | None,
 ) -> Report:
     stages.enter("shots", "looking for cuts")
@@ -113,6 +124,7 @@ def _judge(
         sample = _read(reader, window)
         if sample is not None:
             guarded.add(sample)
+            marks.add(sample)
             sampled.append(tuple(float(time) for time in sample.pts_seconds))
 
     stages.enter("judge", "judging")

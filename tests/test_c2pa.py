@@ -45,7 +45,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def trust_list(folder: Path) -> str:
     path = folder / "root.pem"
-    path.write_bytes(authority("Test signer").root)
+    # The public list has a line with the subject before each certificate.
+    heads = ("Subject\tCN=Somebody Else\n", "\nSubject\tCN=Prüfstelle, C=DE\n")
+    roots = (authority("Somebody Other").root, authority("Test signer").root)
+    path.write_bytes(b"".join(h.encode() + r for h, r in zip(heads, roots, strict=True)))
     return str(path)
 
 

@@ -190,3 +190,12 @@ def test_a_comment_in_a_gif(tmp_path: Path) -> None:
     facts = facts_of(path)
     assert [(t.name, t.value) for t in facts.tags] == [("comment", COMMENT)]
     assert (facts.tracks[0].width, facts.tracks[0].fps) == (160, 10)
+
+
+def test_profile_and_rotation_of_an_mp4(tmp_path: Path) -> None:
+    recipe = Recipe(frames=6, rotation=90, options={"profile": "baseline", "level": "3.0"})
+    track = video_of(write_video(tmp_path, recipe))
+    assert track.profile == "Baseline@3.0"
+    assert track.rotation_degrees == 270  # the recipe counts counter-clockwise
+    hevc = Recipe("libx265", frames=6, options={"x265-params": "log-level=none"})
+    assert video_of(write_video(tmp_path, hevc, "hevc")).profile.startswith("Main@")

@@ -76,7 +76,7 @@ def test_a_million_boxes_end_at_a_bound(tmp_path: Path) -> None:
     path = tmp_path / "many.mp4"
     path.write_bytes(FTYP + box(b"free", b"") * 300_000)
     facts = facts_of(path)
-    assert len(facts.boxes) <= 300
+    assert len(facts.boxes) <= 4000
     assert any("more boxes than are looked at" in note for note in facts.notes)
 
 

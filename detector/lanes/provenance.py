@@ -20,6 +20,7 @@ from unreel.detector.extras import missing_modules
 from unreel.detector.provenance.bounded import text_of
 from unreel.detector.provenance.c2pa_claims import FORMATS, NO_MANIFEST, claims_of
 from unreel.detector.provenance.c2pa_process import c2pa_process
+from unreel.detector.provenance.c2pa_worker import certificates
 from unreel.detector.provenance.container import read_container
 from unreel.detector.provenance.observations import observe
 from unreel.detector.provenance.records import C2pa, ContainerFacts, Provenance
@@ -102,7 +103,7 @@ def checked_trust_lists(names: tuple[str, ...]) -> tuple[str, ...]:
                 text = handle.read(16 << 20)
         except OSError as error:
             raise UsageError(f"--trust-list {name} cannot be read: {error.strerror}") from error
-        if b"-----BEGIN CERTIFICATE-----" not in text or not text.isascii():
+        if not certificates(text):
             raise UsageError(
                 f"--trust-list {name} holds no PEM certificates; what is wanted is a file like "
                 "C2PA-TRUST-LIST.pem from github.com/c2pa-org/conformance-public"

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import struct
 import sys
@@ -43,10 +44,18 @@ def settings(anchors: str) -> dict[str, Any]:
     return chosen
 
 
+def certificates(listed: bytes) -> str:
+    """The certificates of a trust list alone: the public one names each in a line before it."""
+    found = re.findall(
+        rb"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----", listed
+    )
+    return b"\n".join(found).decode("ascii")
+
+
 def main() -> None:
     """Answer until the parent is gone."""
     link = socket.socket(fileno=int(sys.argv[1]))
-    anchors = "\n".join(Path(name).read_text(encoding="ascii") for name in sys.argv[2:])
+    anchors = "\n".join(certificates(Path(name).read_bytes()) for name in sys.argv[2:])
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     import c2pa
 

@@ -73,9 +73,10 @@ class MatroskaReader:
         except (TooManyBoxesError, BudgetSpentError):
             complete = False  # long files have more frames than are counted: no oddity
         for entry in self._entries:
-            if entry.kind == "video":
-                for tag in encoder_settings(entry.private + self._first_block):
-                    self._found.tags.append(tag)
+            stream = entry.private + (self._first_block if entry.kind == "video" else b"")
+            for tag in encoder_settings(stream):
+                where = "stream" if entry.kind == "video" else "sound stream"
+                self._found.tag(where, tag.name, tag.value)
         tracks = tuple(self._track(entry, complete) for entry in self._entries[:64])
         return self._found.facts(self._doc_type, tracks)
 

@@ -16,6 +16,11 @@ from unreel.detector.provenance.records import Edit, FrameGroups, Track, TrackKi
 _MAC_EPOCH = datetime(1904, 1, 1, tzinfo=UTC)
 _MAX_TABLE_BYTES = 1 << 19
 _MAX_EDITS = 50
+_ROTATIONS = {(1, 0): 0, (0, 1): 90, (-1, 0): 180, (0, -1): 270}
+"""First row of the display matrix, by sign -> degrees clockwise."""
+_AVC = {66: "Baseline", 77: "Main", 88: "Extended", 100: "High", 110: "High 10", 122: "High 4:2:2",
+        244: "High 4:4:4"}  # fmt: skip
+_HEVC = {1: "Main", 2: "Main 10", 3: "Main Still Picture", 4: "Range Extensions"}
 _NOT_SYNC = 0x10000
 """sample_is_non_sync_sample of sample flags (ISO/IEC 14496-12, 8.8.3)."""
 
@@ -50,6 +55,7 @@ class TrackReader:
         self._scale = 0
         self._duration = 0
         self._created: str | None = None
+        self._rotation = 0
         self._edits: list[tuple[int, int]] = []
         self._times: list[tuple[int, int]] = []
         self._keys: list[int] | None = None
@@ -78,6 +84,8 @@ class TrackReader:
         created, _modified, self.number = unpack("QQI" if long else "III", body, 4)
         width, height = unpack("II", body, 88 if long else 76)
         self.width, self.height = width >> 16, height >> 16
+        matrix = unpack("iiiii", body, 52 if long else 40)
+        self._rotation = _ROTATIONS.get((_sign(matrix[0]), _sign(matrix[1])), 0)
         self._created = mac_time(created)
 
     def _media_header(self, _: Part, body: bytes) -> None:
@@ -159,8 +167,11 @@ class TrackReader:
             kind=self.kind,
             codec=self.codec,
             handler=self.handler,
+            profile=profile_of(self.description) if self.kind == "video" else "",
+            compressor=self.compressor,
             width=self.width,
             height=self.height,
+            rotation_degrees=self._rotation if self.kind == "video" else 0,
             fps=fps if self.kind == "video" else None,
             constant_rate=self._is_constant() if self.kind == "video" and self._times else None,
             duration_seconds=self._duration / self._scale if self._scale else None,
@@ -200,6 +211,24 @@ def group_frames(
     if not lengths:
         lengths = [frames - starts[0] + 1] if starts else [frames]
     return FrameGroups(frames, len(starts), min(lengths), max(lengths), reordered, complete)
+
+
+def profile_of(description: bytes) -> str:
+    """Profile and level by the codec's own header (ISO/IEC 14496-15); empty where there is none."""
+    for mark, names in ((b"avcC", _AVC), (b"hvcC", _HEVC)):
+        place = description.find(mark) + 4
+        if place < 4 or len(description) < place + 13:
+            continue
+        if mark == b"avcC":
+            profile, level = description[place + 1], description[place + 3] / 10
+        else:
+            profile, level = description[place + 1] & 31, description[place + 12] / 30
+        return f"{names.get(profile, f'profile {profile}')}@{level:.1f}"
+    return ""
+
+
+def _sign(number: int) -> int:
+    return (number > 0) - (number < 0)
 
 
 @dataclass(slots=True)

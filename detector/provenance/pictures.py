@@ -8,6 +8,7 @@ from unreel.detector.provenance.bounded import MAX_TEXT, BudgetSpentError, FileB
 from unreel.detector.provenance.boxes import BoxWalker, Part, TooManyBoxesError
 from unreel.detector.provenance.exif import read_exif, read_iim
 from unreel.detector.provenance.findings import Findings
+from unreel.detector.provenance.mp4_tracks import group_frames
 from unreel.detector.provenance.records import ContainerFacts, Track
 from unreel.detector.provenance.xmp import MAX_PACKET
 
@@ -149,6 +150,7 @@ def _gif(source: FileBytes, found: Findings) -> Track:
         height=height,
         fps=100 / delay if delay else None,
         constant_rate=len(delays) <= 1,
+        groups=group_frames(frames, None, reordered=False) if frames else None,
     )
 
 

@@ -72,8 +72,14 @@ class Track:
     """Four-character code or codec ID as written."""
     handler: str = ""
     """Name that the muxer gave the stream."""
+    profile: str = ""
+    """Of H.264 and HEVC in MP4: profile and level, e.g. Baseline@3.0."""
+    compressor: str = ""
+    """Name of the encoder as QuickTime has a field for it."""
     width: int = 0
     height: int = 0
+    rotation_degrees: int = 0
+    """0, 90, 180 or 270, clockwise, to be applied for display; of MP4 and QuickTime."""
     fps: float | None = None
     """Mean frame rate from the index; None = not said."""
     constant_rate: bool | None = None

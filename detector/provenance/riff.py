@@ -67,9 +67,7 @@ class RiffReader:
             if around.kind.startswith("RIFF"):
                 self._found.order.append(part.kind)
             group = part.kind.partition(":")[2]
-            self._found.at(
-                part, known=bool(group) or part.kind.strip() in _KNOWN or "INFO" in here
-            )
+            self._found.at(part, known=bool(group) or part.kind.strip() in _KNOWN or "INFO" in here)
             if group in ("hdrl", "strl", "INFO", "odml", "exif"):
                 self._level(part, here)
             elif group == "movi":

@@ -169,9 +169,10 @@ def container_sentences(facts: ContainerFacts) -> Iterator[str]:
 
 def track_line(track: Track) -> str:
     """One stream in a line."""
-    parts = [f"{track.kind} {track.codec}"]
+    parts = [f"{track.kind} {track.codec}" + (f" {track.profile}" if track.profile else "")]
     if track.width and track.kind == "video":
-        parts.append(f"{track.width}x{track.height}")
+        turned = f" turned by {track.rotation_degrees}" if track.rotation_degrees else ""
+        parts.append(f"{track.width}x{track.height}{turned}")
     if track.fps:
         steady = {True: " constant", False: " variable", None: ""}[track.constant_rate]
         parts.append(f"{track.fps:.4g} fps{steady}")
@@ -179,6 +180,8 @@ def track_line(track: Track) -> str:
         parts.append(f"{track.duration_seconds:.3f} s")
     if track.groups:
         parts.append(groups_in_words(track.groups))
+    if track.compressor:
+        parts.append(f"compressor {track.compressor}")
     if track.handler:
         parts.append(f"handler {track.handler}")
     if track.created:

@@ -12,7 +12,8 @@ from unreel.detector.provenance.bounded import text_of
 from unreel.detector.provenance.records import Tag
 
 _X264 = re.compile(
-    rb"x264 - core (\d{1,4})[^\0]{0,200}?(?: - options: ([^\0\x80-\xff]{0,1500}))?\0"
+    rb"x264 - core (\d{1,4}(?: r\d{1,5}\w{0,4}(?: [0-9a-f]{4,12})?)?)[^\0]{0,200}?"
+    rb"(?: - options: ([^\0\x80-\xff]{0,1500}))?\0"
 )
 _X265 = re.compile(
     rb"x265 \(build (\d{1,4})\)[^\0]{0,200}?(?: - options: ([^\0\x80-\xff]{0,3000}))?\0"
@@ -40,8 +41,6 @@ def encoder_settings(stream: bytes) -> list[Tag]:
             if match[2]:
                 tags.append(Tag("stream", "encoder settings", text_of(match[2])))
             return tags
-    for other in _OTHERS:
-        match = other.search(stream)
-        if match:
-            return [Tag("stream", "encoder", text_of(match[0], 60))]
-    return []
+    # Xvid also writes DivX's name, for the sake of old players: all that is said is shown.
+    said = [match[0] for other in _OTHERS for match in [*other.finditer(stream)][:4]]
+    return [Tag("stream", "encoder", text_of(name, 60)) for name in dict.fromkeys(said)]
