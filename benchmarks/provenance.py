@@ -12,8 +12,10 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import re
 import resource
 import statistics
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -23,9 +25,13 @@ import numpy as np
 
 from unreel.detector.errors import MediaError
 from unreel.detector.lanes.provenance import look_at
+from unreel.detector.provenance.c2pa_process import c2pa_process
 
 RATES = Path(__file__).resolve().parents[1] / "detector/provenance/rates.json"
 MUTATIONS = 500
+SIGNED = 50
+BROKEN_OF_EACH = 4
+"""Signed clips, and broken copies of each."""
 
 
 def main() -> None:
@@ -42,6 +48,7 @@ def main() -> None:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"\nmemory of the process: {before:.0f} MB before, {peak:.0f} MB at most\n")
     print("C2PA states:", dict(states), "\n")
+    signed_files(asked.corpus, rows)
     print_counts(rows, counts)
     if asked.write:
         camera = {code: n for (label, code), n in sorted(counts.items()) if label == "real"}
@@ -87,6 +94,37 @@ def mutated_files(corpus: Path, rows: list[dict[str, str]]) -> list[float]:
                 assert error.code == "empty"
             times.append(1000 * (time.process_time() - started))
     return times
+
+
+def signed_files(corpus: Path, rows: list[dict[str, str]]) -> None:
+    """Sign clips with an own certificate, break them, and ask the C2PA process about each."""
+    sys.path.insert(0, str(RATES.parents[2] / "tests"))
+    try:
+        from make_signed import sign
+    except ModuleNotFoundError as error:
+        print(f"nothing signed: without {error.name}, of the extra `provenance`")
+        return
+    times: list[float] = []
+    states: Counter[str] = Counter()
+    mp4 = [row for row in rows if row["path"].endswith(".mp4")]
+    process = c2pa_process(())
+    with tempfile.TemporaryDirectory() as folder:
+        for number, row in enumerate(mp4[:: len(mp4) // SIGNED]):
+            signed = sign(corpus / row["path"], Path(folder) / f"{number}.mp4")
+            whole = signed.read_bytes()
+            for round_ in range(1 + BROKEN_OF_EACH):
+                rng = np.random.default_rng(100 * number + round_)
+                data = mutate(bytearray(whole), rng) if round_ else whole
+                signed.write_bytes(data)
+                started = time.perf_counter()
+                states[look_at(signed).c2pa.state] += 1
+                if number:  # the first starts the process
+                    times.append(1000 * (time.perf_counter() - started))
+        status = Path(f"/proc/{process._child.pid}/status").read_text() if process._child else ""
+    print_times("signed", times)
+    peak = re.search(r"VmHWM:\s+(\d+) kB", status)
+    print("by the clock, the C2PA process included; states:", dict(states))
+    print(f"memory of the C2PA process: {int(peak[1]) / 1024:.0f} MB at most\n" if peak else "")
 
 
 def mutate(data: bytearray, rng: np.random.Generator) -> bytearray:

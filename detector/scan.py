@@ -76,7 +76,8 @@ def scan_video(
 def _provenance(path: str, config: ScanConfig) -> Provenance | None:
     """Asked for first and apart from all else, so that files without a frame have it too."""
     try:
-        return look_at(path, trust_lists=config.trust_lists)
+        # A list of boxes for each of a hundred thousand files is more than a report is worth.
+        return look_at(path, trust_lists=config.trust_lists, listed_boxes=0)
     except MediaError:
         return None  # it cannot be opened at all, which the report's error says
 

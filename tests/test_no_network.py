@@ -103,3 +103,18 @@ def test_an_audit_asks_for_no_network(clip: Path, tmp_path: Path) -> None:
         assert without_network(*audit, verb, db, home=home).returncode == 0
     assert list(home.iterdir()) == []
     assert {path.name for path in folder.iterdir()} == {"audit.sqlite", "audit.sqlite.lock"}
+
+
+def test_provenance_asks_for_no_network_though_the_manifest_names_addresses(
+    clip: Path, tmp_path: Path
+) -> None:
+    from make_signed import sign
+
+    signed = sign(clip, tmp_path / "signed.mp4")
+    home = tmp_path / "home"
+    home.mkdir()
+    command = ["-m", "unreel.detector.cli", "provenance", "--json", str(signed)]
+    done = without_network(*command, home=home)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["provenance"]["c2pa"]["state"] == "untrusted"
+    assert list(home.iterdir()) == []

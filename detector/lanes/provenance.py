@@ -28,15 +28,21 @@ from unreel.detector.sniff import open_regular
 
 NAME = "provenance"
 MAX_LISTED_BOXES = 300
-"""In a report; a custody record lists all that were read."""
+"""Of `unreel provenance`; a custody record lists all that were read."""
 
 
-def look_at(path: str | os.PathLike[str], *, trust_lists: tuple[str, ...] = ()) -> Provenance:
+def look_at(
+    path: str | os.PathLike[str],
+    *,
+    trust_lists: tuple[str, ...] = (),
+    listed_boxes: int = MAX_LISTED_BOXES,
+) -> Provenance:
     """What a file says of itself.
 
     Args:
         path: A video, or a JPEG, PNG, GIF or WebP picture.
         trust_lists: PEM files with the certificates of C2PA signers to trust.
+        listed_boxes: As many parts of the container are listed; all that count are looked at.
 
     Returns:
         Always a record: what cannot be read is said in its notes.
@@ -46,12 +52,12 @@ def look_at(path: str | os.PathLike[str], *, trust_lists: tuple[str, ...] = ()) 
     """
     descriptor = open_regular(path)
     try:
-        return _look(descriptor, trust_lists)
+        return _look(descriptor, trust_lists, listed_boxes)
     finally:
         os.close(descriptor)
 
 
-def _look(descriptor: int, trust_lists: tuple[str, ...]) -> Provenance:
+def _look(descriptor: int, trust_lists: tuple[str, ...], listed_boxes: int) -> Provenance:
     notes: tuple[str, ...] = ()
     facts: ContainerFacts | None = None
     try:
@@ -65,7 +71,7 @@ def _look(descriptor: int, trust_lists: tuple[str, ...]) -> Provenance:
         nothing = C2pa("unsupported-format", "C2PA is not looked for in files of unknown kind")
         return Provenance(nothing, notes=notes or (said,))
     c2pa = _manifest(descriptor, facts, trust_lists)
-    listed = replace(facts, boxes=facts.boxes[:MAX_LISTED_BOXES])
+    listed = replace(facts, boxes=facts.boxes[:listed_boxes])
     return Provenance(c2pa, listed, observe(facts), notes=notes)
 
 

@@ -17,6 +17,7 @@ from unreel.detector.provenance.records import (
     Observation,
     Provenance,
     Track,
+    Watermark,
 )
 
 SHORT = 160
@@ -52,9 +53,7 @@ def summary(provenance: Provenance) -> list[str]:
     if writer:
         lines.append(writer)
     lines += [
-        f"watermark {mark.decoder}: {mark.says}"
-        for mark in provenance.watermarks
-        if mark.status in ("found", "failed")
+        watermark_line(mark) for mark in provenance.watermarks if mark.status in ("found", "failed")
     ]
     lines += provenance.notes
     return lines
@@ -137,6 +136,14 @@ def observation_line(seen: Observation) -> str:
     line = f"{seen.says}: common to {seen.common_to}"
     if seen.camera_clips_of:
         line += f"; {seen.camera_clips} of {seen.camera_clips_of} camera clips show it"
+    return line
+
+
+def watermark_line(mark: Watermark) -> str:
+    """What a decoder says, and how often it says so of camera footage."""
+    line = f"watermark {mark.decoder}: {mark.says}"
+    if mark.status == "found" and mark.false_alarm_rate is not None:
+        line += f"; so it says of {100 * mark.false_alarm_rate:.2g} % of camera clips"
     return line
 
 

@@ -48,6 +48,8 @@ class Logo:
 
 LOGOS = {"Pika": Logo(0.60, 0.8), "Runway Gen-2": Logo(0.70, 0.1, forms=3)}
 """Runway's dots circle each other and merge into one: only some frames show all three."""
+LEAST_COLOUR = 80
+"""Each of red, green and blue must stand out from grey by so much (0 to 255) somewhere."""
 MAX_DRIFT = 5
 """Pixels of the working size."""
 
@@ -107,6 +109,8 @@ def persistent_fit(name: str, corners: list[Picture]) -> float:
 def _best_fit(name: str, corner: Picture) -> tuple[float, NDArray[np.float64]]:
     """Correlation with the best of all sizes and forms, and where its middle lies."""
     best, at = -1.0, np.zeros(2)
+    if corner.ndim == 3 and corner.max(axis=(0, 1)).min() < LEAST_COLOUR:
+        return best, at  # no pure red, green and blue: most footage is done with here
     for form in range(LOGOS[name].forms):
         for scale in SIZES:
             template = template_of(name, scale, form)
