@@ -42,9 +42,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("corpus", type=Path, help="folder with manifest.csv and clips/")
     parser.add_argument("--write", action="store_true", help="renew rates.json")
+    parser.add_argument("--only", metavar="LABEL", help="real, generated or manipulated")
     asked = parser.parse_args()
     with (asked.corpus / "manifest.csv").open(encoding="utf-8") as handle:
-        rows = list(csv.DictReader(handle))
+        rows = [r for r in csv.DictReader(handle) if asked.only in (None, r["label"])]
     found = of_corpus(asked.corpus, rows)
     rates = print_table(found)
     print_survival(asked.corpus, [row for row in rows if row["label"] == "real"])

@@ -29,7 +29,8 @@ WORKING_HEIGHT = 360
 """Pixels of the frame's height while it is looked at."""
 CORNER = (0.30, 0.35)
 """Share of height and width that is looked at."""
-MAX_CORNERS = 16
+PER_WINDOW, MAX_CORNERS = 4, 24
+"""Frames that are looked at."""
 Picture = NDArray[np.float32]
 SIZES = (0.80, 0.86, 0.93, 1.0, 1.08, 1.16, 1.25)
 
@@ -61,8 +62,9 @@ class LogoDecoder:
         self._corners: list[Picture] = []
 
     def add(self, sample: Sample) -> None:
-        """Keep the corner of the first and the last frame of a window."""
-        for index in sorted({0, len(sample.frames) - 1}):
+        """Keep the corners of a few frames of a window, evenly spread."""
+        last = len(sample.frames) - 1
+        for index in sorted({last * step // (PER_WINDOW - 1) for step in range(PER_WINDOW)}):
             if len(self._corners) < MAX_CORNERS:
                 self._corners.append(corner_of(sample.frames[index]))
 
