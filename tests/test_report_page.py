@@ -13,12 +13,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from report_cases import HOSTILE, REFERENCE, case
+from report_cases import HOSTILE, REFERENCE, case, finding
 
 from unreel.detector.errors import UsageError
-from unreel.detector.gallery import Gallery
+from unreel.detector.gallery import Gallery, KeyFrame, Scene
 from unreel.detector.provenance.records import C2pa, Manifest, Provenance
-from unreel.detector.records import ModelInfo, Report, ScanError
+from unreel.detector.records import Measured, ModelInfo, Report, ScanError, ShotScore
 from unreel.detector.report import charts
 from unreel.detector.report.page import PageOptions, render
 from unreel.detector.report.provenance import provenance_facts
@@ -236,6 +236,35 @@ def test_what_the_file_says_of_itself_stands_on_a_card_as_text(
 def test_findings_that_overlap_lie_below_each_other() -> None:
     spans = [(0.0, 2.0), (1.0, 3.0), (2.5, 4.0), (2.6, 4.0), (2.7, 4.0), (2.8, 4.0)]
     assert charts.stacked(spans, gap=0.1) == [0, 1, 0, 2, 3, 3]
+
+
+def test_a_page_stays_small_enough_to_mail_whatever_is_in_the_pictures(
+    made: tuple[Report, Gallery],
+) -> None:
+    report, _ = made
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 255, (24, 480, 480, 3), np.uint8)  # nothing compresses worse
+    frames = tuple(KeyFrame(0, 0.05 * i, noise[i], np.ones((15, 15), np.float32))
+                   for i in range(24))  # fmt: skip
+    lane = Measured("objects", 0.0, (), (finding(),) * 8, 0.6)
+    scene = Scene(np.linspace(0, 1.7, 24), noise)
+    gallery = Gallery(key_frames=frames, scenes=(scene,) * 8, reference=REFERENCE)
+    html = render(replace(report, evidence=(lane,)), gallery)
+    assert html.count("<video") == 8
+    assert len(html.encode()) <= 4_000_000
+
+
+def test_a_film_of_many_shots_says_how_many_it_leaves_out(made: tuple[Report, Gallery]) -> None:
+    report, gallery = made
+    many = tuple(ShotScore(n / 10, n / 10 + 0.1, 0.5) for n in range(700))
+    page = Page(render(replace(report, shots=many), gallery))
+    assert "The first 500 of 700 shots are shown" in page.text
+
+
+def test_an_error_message_cannot_steer_the_reader(made: tuple[Report, Gallery]) -> None:
+    error = ScanError("unreadable", HOSTILE)
+    text = Page(render(Report("x.mp4", made[0].model, error=error))).text
+    assert "\x1b" not in text and "\u202e" not in text
 
 
 def test_many_windows_keep_few_pictures(made: tuple[Report, Gallery]) -> None:

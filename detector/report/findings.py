@@ -14,6 +14,8 @@ from unreel.detector.report import charts, pictures
 from unreel.detector.report.catalogue import Catalogue
 from unreel.detector.text import printable
 
+POSTER = pictures.Fineness(50, 0, 0.5)
+"""Of the picture that stands where a loop does not play yet."""
 BOX_REACH_SECONDS = 0.25
 """A box is drawn on frames up to this far from its own time."""
 
@@ -49,18 +51,27 @@ class Shown:
     series_label: str
 
 
-def shown(report: Report, gallery: Gallery, say: Catalogue) -> list[Shown]:
+def shown(
+    report: Report, gallery: Gallery, say: Catalogue, fineness: pictures.Fineness
+) -> list[Shown]:
     """All findings by time."""
     if report.media is None:
         return []
     scenes: Sequence[Scene | None] = gallery.scenes
     return [
-        _shown(n, finding, scenes[n - 1] if n <= len(scenes) else None, report.media, say)
+        _shown(n, finding, scenes[n - 1] if n <= len(scenes) else None, report.media, say, fineness)
         for n, finding in enumerate(report.findings, 1)
     ]
 
 
-def _shown(n: int, finding: Finding, scene: Scene | None, media: Media, say: Catalogue) -> Shown:
+def _shown(
+    n: int,
+    finding: Finding,
+    scene: Scene | None,
+    media: Media,
+    say: Catalogue,
+    fineness: pictures.Fineness,
+) -> Shown:
     span = say.span(finding.t_start, finding.t_end)
     line, line_label = _series(finding, say)
     drawn = [] if scene is None else _with_boxes(scene, finding, media)
@@ -81,9 +92,9 @@ def _shown(n: int, finding: Finding, scene: Scene | None, media: Media, say: Cat
         ),
         percentile=percentile,
         confounders=tuple(printable(c) for c in finding.confounders_checked),
-        moments=() if scene is None else _moments(n, drawn, scene, finding, say),
-        loop=pictures.loop(drawn, scene.pts_seconds) if scene is not None else None,
-        poster=pictures.jpeg(drawn[len(drawn) // 2], quality=50) if drawn else "",
+        moments=() if scene is None else _moments(n, drawn, scene, finding, say, fineness),
+        loop=pictures.loop(drawn, scene.pts_seconds, fineness) if scene is not None else None,
+        poster=pictures.jpeg(drawn[len(drawn) // 2], POSTER) if drawn else "",
         loop_label=say("finding-loop-label", number=n, span=span),
         series=line,
         series_label=line_label,
@@ -121,6 +132,7 @@ def _moments(
     scene: Scene,
     finding: Finding,
     say: Catalogue,
+    fineness: pictures.Fineness,
 ) -> tuple[Moment, ...]:
     """Up to three frames: the last before, the middle one, the first after the finding."""
     times = scene.pts_seconds
@@ -139,7 +151,7 @@ def _moments(
             alt = say("box-alt", number=n, moment=moment.lower(), time=at)
             height, width = drawn[row].shape[:2]
             caption = f"{moment} \N{MIDDLE DOT} {at}"
-            found.append(Moment(pictures.jpeg(drawn[row]), alt, caption, width, height))
+            found.append(Moment(pictures.jpeg(drawn[row], fineness), alt, caption, width, height))
     return tuple(found)
 
 

@@ -17,11 +17,13 @@ from typing import Any
 from unreel.detector.config import ScanConfig
 from unreel.detector.gallery import Gallery
 from unreel.detector.records import Report
-from unreel.detector.report import custody, findings, verbal, view
+from unreel.detector.report import custody, findings, pictures, verbal, view
 from unreel.detector.report.catalogue import Catalogue
 from unreel.detector.report.provenance import provenance_facts, provenance_sentences
-from unreel.detector.text import two_digits
+from unreel.detector.text import printable, two_digits
 
+MAX_BYTES = 4_000_000
+"""Of a page, so that it can be mailed; pictures get coarser before it grows beyond."""
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -51,13 +53,23 @@ def render(
     """
     options = options or PageOptions()
     gallery = gallery or Gallery()
+    for fineness in pictures.FINENESSES:
+        html = _render(report, gallery, options, fineness)
+        if len(html.encode("utf-8", "backslashreplace")) <= MAX_BYTES:
+            break
+    return html
+
+
+def _render(
+    report: Report, gallery: Gallery, options: PageOptions, fineness: pictures.Fineness
+) -> str:
     say = Catalogue(options.language)
     style, script = _source("report.css"), _source("report.js")
     content: str = (
         _environment()
         .get_template("report.html.j2")
         .render(
-            **_content(report, gallery, options, say),
+            **_content(report, gallery, options, say, fineness),
             say=say,
             report=report,
             style=style,
@@ -70,12 +82,20 @@ def render(
 
 
 def _content(
-    report: Report, gallery: Gallery, options: PageOptions, say: Catalogue
+    report: Report,
+    gallery: Gallery,
+    options: PageOptions,
+    say: Catalogue,
+    fineness: pictures.Fineness,
 ) -> dict[str, Any]:
     """Everything that the template places."""
     verdict, media = report.verdict, report.media
     chart = view.describe_chart(gallery, verdict, say) if verdict else None
     return {
+        "problem": printable(report.error.message) if report.error else "",
+        "more_shots": say("more-shots", shown=view.MAX_SHOTS, total=len(report.shots))
+        if len(report.shots) > view.MAX_SHOTS
+        else "",
         "version": version("unreel"),
         "name": view.name_of(report),
         "headline": view.headline(report, say),
@@ -100,9 +120,9 @@ def _content(
         "threshold": verbal.score(verdict.operating_point.threshold, say)
         if verdict and verdict.operating_point
         else "",
-        "strip": view.strip(report, gallery, say),
+        "strip": view.strip(report, gallery, say, fineness),
         "heat_most": say.number(view.heat_scale(gallery), 1),
-        "findings": findings.shown(report, gallery, say),
+        "findings": findings.shown(report, gallery, say, fineness),
         "lanes": view.lane_rows(report, say),
         "shots": view.shot_rows(report.shots, say),
         "claims": provenance_sentences(report),

@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unreel.detector.encode import H264Writer
 
-JPEG_QUALITY = 78
-LOOP_CRF = 30
 LOOP_LONG_SIDE = 320
 HEAT_LONG_SIDE = 120
 """Pixels; the page stretches it over the frame."""
@@ -25,10 +24,29 @@ Box = tuple[float, float, float, float]
 """(x, y, w, h) as shares of the frame, 0..1."""
 
 
-def jpeg(frame: NDArray[np.uint8], quality: int = JPEG_QUALITY) -> str:
+@dataclass(frozen=True, slots=True)
+class Fineness:
+    """How many bytes pictures may take."""
+
+    jpeg_quality: int
+    loop_crf: int
+    scale: float = 1.0
+    """Of the sides of still pictures."""
+
+
+FINENESSES = (Fineness(78, 30), Fineness(60, 36), Fineness(45, 40, 0.6), Fineness(30, 46, 0.35))
+"""From the finest on: a page that grows too large is made again with the next one."""
+
+
+def jpeg(frame: NDArray[np.uint8], fineness: Fineness) -> str:
     """A frame (h, w, 3) RGB as a data: URI."""
     import cv2
 
+    if fineness.scale < 1:
+        by = fineness.scale
+        smaller = cv2.resize(frame, None, fx=by, fy=by, interpolation=cv2.INTER_AREA)
+        frame = np.asarray(smaller, np.uint8)
+    quality = fineness.jpeg_quality
     bgr = np.ascontiguousarray(frame[..., ::-1])
     return _uri("image/jpeg", cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1])
 
@@ -74,12 +92,15 @@ def with_boxes(frame: NDArray[np.uint8], boxes: Sequence[Box]) -> NDArray[np.uin
     return drawn
 
 
-def loop(frames: Sequence[NDArray[np.uint8]], pts_seconds: NDArray[np.float64]) -> str:
+def loop(
+    frames: Sequence[NDArray[np.uint8]], pts_seconds: NDArray[np.float64], fineness: Fineness
+) -> str:
     """Frames as a small MP4 at their own times.
 
     Args:
         frames: (h, w, 3) RGB each, even sides.
         pts_seconds: (n,)
+        fineness: How many bytes it may take.
     """
     import cv2
 
@@ -87,7 +108,8 @@ def loop(frames: Sequence[NDArray[np.uint8]], pts_seconds: NDArray[np.float64]) 
     scale = min(1.0, LOOP_LONG_SIDE / max(height, width))
     size = max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
     buffer = io.BytesIO()
-    with H264Writer(buffer, width=size[0], height=size[1], crf=LOOP_CRF, preset="fast") as writer:
+    crf = fineness.loop_crf
+    with H264Writer(buffer, width=size[0], height=size[1], crf=crf, preset="fast") as writer:
         for frame, t in zip(frames, pts_seconds - pts_seconds[0], strict=True):
             writer.write(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), float(t))
     return _uri("video/mp4", buffer.getvalue())

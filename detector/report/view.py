@@ -18,7 +18,8 @@ from unreel.detector.report.catalogue import Catalogue
 from unreel.detector.report.sentences import Sentence, translated
 from unreel.detector.text import printable
 
-MAX_SHOT_ROWS = 200
+MAX_SHOTS = 500
+"""In the timeline and its table; the page says when there are more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +118,12 @@ def blind_spots(report: Report, say: Catalogue) -> list[str | Sentence]:
         if shot.score is None and shot.reason:
             by_reason[shot.reason] = by_reason.get(shot.reason, 0) + 1
     for reason, count in by_reason.items():
-        why = translated(reason, say).text
+        why = translated(printable(reason), say).text
         lines.append(say("blind-shots", count=count, total=len(report.shots), reason=why))
     for evidence in report.evidence:
         if not isinstance(evidence, Measured):
             why = translated(printable(evidence.reason), say).text
-            lines.append(say("blind-lane", lane=evidence.lane, reason=why))
+            lines.append(say("blind-lane", lane=printable(evidence.lane), reason=why))
     found += lines
     found += [translated(printable(warning), say) for warning in media.warnings]
     found.append(say("blind-sound" if media.has_audio else "blind-no-sound"))
@@ -165,7 +166,7 @@ def timeline(report: Report, gallery: Gallery, say: Catalogue) -> Timeline | Non
                 ),
                 _reaches(s.score, threshold),
             )
-            for n, s in enumerate(report.shots[:MAX_SHOT_ROWS], 1)
+            for n, s in enumerate(report.shots[:MAX_SHOTS], 1)
         ),
         findings=_finding_marks(report.findings, duration, say),
         frames=charts.series(gallery.frame_logits, 0.0, duration),
@@ -223,7 +224,9 @@ def heat_scale(gallery: Gallery) -> float:
     return max(2.0, float(np.quantile(np.abs(np.concatenate(grids)), 0.98)))
 
 
-def strip(report: Report, gallery: Gallery, say: Catalogue) -> list[StripFrame]:
+def strip(
+    report: Report, gallery: Gallery, say: Catalogue, fineness: pictures.Fineness
+) -> list[StripFrame]:
     """The key frames with their heat maps."""
     most, windows, found = heat_scale(gallery), windows_of(report), []
     for kept in gallery.key_frames:
@@ -235,7 +238,7 @@ def strip(report: Report, gallery: Gallery, say: Catalogue) -> list[StripFrame]:
         at = say.seconds(kept.t)
         found.append(
             StripFrame(
-                pictures.jpeg(kept.frame),
+                pictures.jpeg(kept.frame, fineness),
                 heat,
                 width,
                 height,
@@ -247,15 +250,15 @@ def strip(report: Report, gallery: Gallery, say: Catalogue) -> list[StripFrame]:
 
 
 def shot_rows(shots: Sequence[ShotScore], say: Catalogue) -> list[ShotRow]:
-    """The first MAX_SHOT_ROWS shots."""
+    """The first MAX_SHOTS shots."""
     return [
         ShotRow(
             number,
             say.span(shot.t_start, shot.t_end),
             verbal.score(shot.score, say),
-            translated(shot.reason, say) if shot.reason else None,
+            translated(printable(shot.reason), say) if shot.reason else None,
         )
-        for number, shot in enumerate(shots[:MAX_SHOT_ROWS], 1)
+        for number, shot in enumerate(shots[:MAX_SHOTS], 1)
     ]
 
 
@@ -263,7 +266,7 @@ def lane_rows(report: Report, say: Catalogue) -> list[LaneRow]:
     """What each lane did."""
     rows = []
     for evidence in report.evidence:
-        name = say.messages.get(f"lane-{evidence.lane}", evidence.lane)
+        name = say.messages.get(f"lane-{evidence.lane}", printable(evidence.lane))
         status = say(f"status-{evidence.status}")
         if isinstance(evidence, Measured):
             checked = {c for f in evidence.findings for c in f.confounders_checked}
