@@ -5,8 +5,9 @@ Measures: a known message of 32 to 136 bits, hidden in the largest coefficient o
     voted over all blocks, and correlated with the messages that the tools are known to write.
 Why generators leave it: the reference scripts of Stable Diffusion 1 and 2, SDXL and Stable Video
     Diffusion (48 bits on every frame) and FLUX call the package invisible-watermark by default.
-Blind: after any change of size, after H.264 of ordinary quality (the plane is quantised away),
-    with interfaces that leave it out, as most do. That it is not found says nothing.
+Blind: after any change of size; after strong compression (of marked clips 92 % are recognised
+    after H.264 at crf 18, 28 % at 23, none at 28); with interfaces that leave it out, as most do.
+    That it is not found says nothing.
 Source: github.com/ShieldMnt/invisible-watermark (method dwtDct); messages from
     Stability-AI/generative-models, CompVis/stable-diffusion and black-forest-labs/flux.
     The package itself needs opencv-python and torch; this reads the same marks with neither.
@@ -85,7 +86,7 @@ class StableDiffusionDecoder:
             return Watermark(NAME, "skipped", why)
         fits = {name: self._correlation(bits) for name, bits in MESSAGES.items()}
         best = max(fits, key=lambda name: fits[name])
-        status, says = "not-found", "not found, which says nothing: H.264 and resizing remove it"
+        status, says = "not-found", "not found, which says nothing: compression and resizing remove it"
         if fits[best] >= MIN_CORRELATION:
             status = "found"
             says = f"the message of {best} is in the frames (correlation {fits[best]:.2f})"
