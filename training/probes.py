@@ -28,12 +28,14 @@ def cadence_features(entry: CachedClip) -> NDArray[np.float64]:
     """
     repeated, fine = [], []
     for window in entry.windows:
-        grey = np.asarray(window).mean(axis=-1)  # (T, h, w)
-        steps = np.abs(np.diff(grey, axis=0)).mean(axis=(1, 2))
+        colours = np.moveaxis(np.asarray(window).astype(np.int16), -1, 0)
+        total = colours[0] + colours[1] + colours[2]  # (T, h, w), three times the grey level
+        steps = np.abs(np.diff(total, axis=0)).mean(axis=(1, 2)) / 3
         repeated.append((steps < 0.3).mean())
-        spectrum = np.abs(np.fft.rfft2(grey[0] - grey[0].mean())) ** 2
-        rows = np.abs(np.fft.fftfreq(grey.shape[1]))[:, None]
-        columns = np.fft.rfftfreq(grey.shape[2])[None]
+        grey = total[0] / 3
+        spectrum = np.abs(np.fft.rfft2(grey - grey.mean())) ** 2
+        rows = np.abs(np.fft.fftfreq(grey.shape[0]))[:, None]
+        columns = np.fft.rfftfreq(grey.shape[1])[None]
         high = np.maximum(rows, columns) > 0.25
         fine.append(np.log10((spectrum[high].sum() + 1) / (spectrum.sum() + 1)))
     if not repeated:
