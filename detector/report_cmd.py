@@ -56,6 +56,14 @@ DEFAULTS = ScanConfig()
     metavar="N",
     help="Threads of decoder and model.  [default: one for each core]",
 )
+@click.option(
+    "--trust-list",
+    "trust_lists",
+    type=click.Path(),
+    multiple=True,
+    metavar="PEM",
+    help="Certificates of C2PA signers to trust; can be given again.  [default: none]",
+)
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no notes on stderr.")
 def report(**options: Any) -> None:
     """Judge one video and write a report that a person can read.
@@ -91,6 +99,7 @@ def _run(
     max_windows: int | None,
     no_recheck: bool,
     threads: int,
+    trust_lists: tuple[str, ...],
     quiet: bool,
 ) -> int:
     """Scan, write, print the path of each file; returns the exit code."""
@@ -103,6 +112,7 @@ def _run(
     outputs.check([file])
 
     from unreel.detector.gallery import Gallery
+    from unreel.detector.lanes.provenance import checked_trust_lists
     from unreel.detector.model import load_model
     from unreel.detector.progress import ProgressLine
     from unreel.detector.report.outputs import write_outputs
@@ -111,7 +121,14 @@ def _run(
     from unreel.detector.text import printable
 
     limits = replace(DEFAULTS.limits, threads=threads)
-    config = ScanConfig(limits, max_windows, fpr, not no_recheck, threads=threads)
+    config = ScanConfig(
+        limits,
+        max_windows,
+        fpr,
+        not no_recheck,
+        threads=threads,
+        trust_lists=checked_trust_lists(trust_lists) if trust_lists else (),
+    )
     page = PageOptions(language, config, None if model_folder is None else str(model_folder))
     watched = sys.stderr is not None and sys.stderr.isatty()
     line, gallery = ProgressLine(1, enabled=watched and not quiet), Gallery()

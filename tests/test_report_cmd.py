@@ -6,6 +6,7 @@ import csv
 import io
 import os
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,10 @@ from click.testing import CliRunner, Result
 from report_cases import case
 
 from unreel.detector.cli import main
+from unreel.detector.config import ScanConfig
 from unreel.detector.errors import MissingExtraError
+from unreel.detector.records import ModelInfo, Report
+from unreel.detector.report.custody import command
 from unreel.detector.report.outputs import Outputs, folder_name
 from unreel.detector.report.page import render
 
@@ -120,6 +124,25 @@ def test_names_in_a_folder_are_harmless_and_never_shared() -> None:
     assert all("/" not in n and not n.startswith((".", "-")) and n.isprintable() for n in names)
     assert all(len(name.encode()) <= 100 for name in names)
     assert names[0].startswith("clip-")
+
+
+def test_the_command_to_reproduce_is_quoted_and_complete() -> None:
+    config = ScanConfig(max_windows=3, fpr=0.02, recheck=False, threads=1, trust_lists=("a b.pem",))
+    report = Report("-it's.mp4", ModelInfo("small", "0", "ab" * 32))
+    plain, model, options, trusted, path = (
+        "unreel scan --json --model ",
+        "'my model'",
+        " --fpr 0.02 --windows 3 --no-recheck --threads 1 --trust-list ",
+        "'a b.pem'",
+        """ './-it'"'"'s.mp4'""",
+    )
+    assert command(report, config, "my model") == plain + model + options + trusted + path
+    odd = command(Report("a'\x1b\n\\.mp4", report.model), ScanConfig())
+    told = subprocess.run(
+        ["bash", "-c", f"printf %s {odd.rpartition(' ')[2]}"], capture_output=True
+    )
+    assert told.stdout == b"a'\x1b\n\\.mp4"
+    assert odd.isprintable()
 
 
 def test_a_pdf_holds_the_pages_text(clip: Path, tmp_path: Path) -> None:

@@ -90,6 +90,8 @@ def command(report: Report, config: ScanConfig, model_folder: str | None = None)
         words.append("--no-recheck")
     if config.threads:
         words += ["--threads", str(config.threads)]
+    for trusted in config.trust_lists:
+        words += ["--trust-list", trusted]
     path = report.path
     # A name that begins with a dash would be read as an option.
     words.append(f"./{path}" if path.startswith("-") else path)
