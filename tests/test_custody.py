@@ -20,7 +20,7 @@ from unreel.detector.config import ScanConfig
 from unreel.detector.custody import keys
 from unreel.detector.custody.keys import is_signed, load_private_key, make_key, sign
 from unreel.detector.custody.record import sealed, settings_as_json
-from unreel.detector.custody.verify import config_of
+from unreel.detector.custody.verify import config_of, largest_difference
 from unreel.detector.errors import MissingExtraError, UsageError
 
 
@@ -120,6 +120,26 @@ def test_a_forger_who_signs_anew_is_found_by_scanning_again(
     assert result.exit_code == 1
     assert outcomes(result)["signature"] == "holds"
     assert outcomes(result)["scores"] == "differs"
+
+
+@pytest.mark.parametrize(
+    ("other", "apart"),
+    [
+        ({"label": "a", "scores": [0.5, 1.0]}, 0.0),
+        ({"label": "a", "scores": [0.51, 1.0]}, 0.01),
+        ({"label": "a", "scores": [0.9, 1.0]}, 0.4),
+        ({"label": "b", "scores": [0.5, 1.0]}, None),
+        ({"label": "a", "scores": [0.5]}, None),
+        ({"label": "a", "scores": [0.5, None]}, None),
+        ({"label": "a", "scores": [0.5, 1]}, None),
+        ({"label": "a"}, None),
+    ],
+)
+def test_only_fractions_may_differ_between_processors(
+    other: dict[str, Any], apart: float | None
+) -> None:
+    found = largest_difference({"label": "a", "scores": [0.5, 1.0]}, other)
+    assert found == (None if apart is None else pytest.approx(apart))
 
 
 def test_another_key_is_not_the_one_expected(written: Path, tmp_path: Path) -> None:

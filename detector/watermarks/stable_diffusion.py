@@ -86,7 +86,8 @@ class StableDiffusionDecoder:
             return Watermark(NAME, "skipped", why)
         fits = {name: self._correlation(bits) for name, bits in MESSAGES.items()}
         best = max(fits, key=lambda name: fits[name])
-        status, says = "not-found", "not found, which says nothing: compression and resizing remove it"
+        status = "not-found"
+        says = "not found, which says nothing: compression and resizing remove it"
         if fits[best] >= MIN_CORRELATION:
             status = "found"
             says = f"the message of {best} is in the frames (correlation {fits[best]:.2f})"
