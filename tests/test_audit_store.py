@@ -81,6 +81,17 @@ def test_the_example_of_the_package_runs(
         assert store.file("clip.mp4").reviewed_as == "generated"
 
 
+def test_the_python_of_the_page_on_audits_runs(
+    clip: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (Path(__file__).resolve().parents[1] / "docs/audit.md").read_text()
+    (tmp_path / "clip.mp4").write_bytes(clip.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    exec(page.split("```python\n")[1].split("```")[0], {})
+    with open_store("audit.sqlite", read_only=True) as store:
+        assert store.file("clip.mp4").reviewed_as == "generated"
+
+
 def test_a_file_goes_from_the_list_to_a_result(store: Store) -> None:
     run = begin(store)
     counts = Counts()

@@ -219,11 +219,11 @@ def _alarms(summary: Summary) -> list[str]:
     text = (
         f"If all of it were camera footage, about {alarms.expected:.0f} of {summary.contents} "
         f"contents would be called generated (95 % interval {alarms.low:.0f} to "
-        f"{alarms.high:.0f}); {summary.flagged_contents} are. "
+        f"{alarms.high:.0f}); {summary.flagged_contents or 'none'} are. "
     )
-    if summary.flagged_contents <= alarms.high:
+    if 0 < summary.flagged_contents <= alarms.high:
         text += "That many can be false alarms alone: none of them is shown to be generated. "
-    else:
+    elif summary.flagged_contents:
         share = min(1.0, alarms.expected / summary.flagged_contents)
         text += f"About {100 * share:.0f} % of those that are called generated are false alarms. "
     text += "The interval does not cover footage unlike that which the model was calibrated on."
