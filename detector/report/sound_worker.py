@@ -42,14 +42,13 @@ def join(
         sound = next(s for s in source.streams.audio if s.codec_context is not None)
         video = pictures.streams.video[0]
         video_out = out.add_stream_from_template(video)
-        copied = sound.codec_context.name in COPIED
+        copied = sound.codec_context.codec.canonical_name in COPIED
         if copied:
             sound_out = out.add_stream_from_template(sound)
         else:
             rate = sound.codec_context.sample_rate
             sound_out = out.add_stream("aac", rate=rate if 8000 <= rate <= 96000 else 48000)
-            if sound.codec_context.layout.nb_channels > 2:
-                sound_out.layout = "stereo"
+            sound_out.layout = "mono" if sound.codec_context.layout.nb_channels == 1 else "stereo"
         made = _copied if copied else _encoded
         packets = made(source, sound, sound_out, start_seconds)
         _interleave(out, _pictures(pictures, video, video_out), packets)
