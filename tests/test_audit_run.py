@@ -78,9 +78,9 @@ def test_a_real_clip_from_the_command_line(clip: Path, tmp_path: Path) -> None:
     assert done.exit_code == 3, done.output
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert sorted(os.path.basename(line["path"]) for line in lines) == [
-        "bad.mp4", "one.mp4", "two.mp4",
+        "bad.mp4", "one.mp4", "pipe.mp4", "two.mp4",
     ]  # fmt: skip
-    assert sorted(line["same_bytes"] for line in lines) == [False, False, True]
+    assert sorted(line["same_bytes"] for line in lines) == [False, False, False, True]
     assert rows(db) == {
         "bad.mp4": ("done", "not-a-video"),
         "one.mp4": ("done", None),

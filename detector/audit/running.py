@@ -123,6 +123,7 @@ def run_audit(store: Store, options: AuditOptions, watcher: Watcher | None = Non
         try:
             _make_list(store, run, options, counts)
             watcher.planned(counts)
+            watcher.round(store, counts, _done_by_planning(store, run), 0)
             outcome = _work(store, run, options, counts, watcher, stop)
         except BaseException as error:
             _write_down_failure(store, run, counts, error)
@@ -184,6 +185,12 @@ def _make_list(store: Store, run: int, options: AuditOptions, counts: Counts) ->
             counts.found = counts.to_do = cursor.rowcount
     with store.transaction():
         put_in_order(store.connection, run, options.order)
+
+
+def _done_by_planning(store: Store, run: int) -> list[Finished]:
+    """Files that cannot even be tried have their rows by now: FIFOs, unlisted folders, ..."""
+    query = "SELECT files.id, scan_id FROM files JOIN scans ON scans.id = scan_id WHERE run_id = ?"
+    return [Finished(f, s, same_bytes=False) for f, s in store.connection.execute(query, (run,))]
 
 
 def _write_left_out(store: Store, run: int, left_out: dict[tuple[str, str], int]) -> None:
