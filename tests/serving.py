@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import uvicorn
 
 from unreel.detector.config import ScanConfig
-from unreel.detector.serve.app import make_app
+from unreel.detector.serve.http_server import Server
 from unreel.detector.serve.service import Service
 from unreel.detector.serve.settings import ServeSettings
 
@@ -56,10 +55,7 @@ def running(folder: Path, **options: Any) -> Iterator[Running]:
         listener.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         with Service(ServeSettings(folder=folder, **given)) as service:
-            config = uvicorn.Config(
-                make_app(service), log_level="error", ws="none", timeout_graceful_shutdown=1
-            )
-            server = uvicorn.Server(config)
+            server = Server(service)
             thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
             thread.start()
             try:

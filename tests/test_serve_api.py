@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,20 +14,27 @@ import pytest
 
 pytest.importorskip("fastapi")
 
-import httpx
+import numpy as np
 from serving import QUICK, Running, mp4, running, wait
 
 from unreel.detector.audit import open_store
 from unreel.detector.audit.errors import StoreError
 from unreel.detector.errors import UsageError
+from unreel.detector.gallery import Gallery, KeyFrame, Scene
+from unreel.detector.jsonin import from_json
+from unreel.detector.jsonout import to_json
+from unreel.detector.records import Reference
+from unreel.detector.serve.kept import Kept
 from unreel.detector.serve.rates import Rates
 from unreel.detector.serve.receiving import Receiver
 from unreel.detector.serve.service import Service
 from unreel.detector.serve.settings import ServeSettings
 from unreel.detector.serve.steps import read_step, write_step
 from unreel.detector.serve.uploads import Uploads, shown_name
+from unreel.detector.serve.words import own_messages
 
 TESTS = Path(__file__).parent
+CHECKOUT = TESTS.parent
 TOKEN = "0123456789abcdef"
 HOSTILE = "../../etc/<img src=x onerror=alert(1)>\u202e.mp4"
 
@@ -58,15 +67,22 @@ def test_a_real_clip_from_upload_to_report(clip: Path, tmp_path: Path) -> None:
             answer = client.post("/api/clips", files={"file": (HOSTILE, handle)})
         assert answer.status_code == 201
         (got,) = answer.json()["clips"]
-        assert got["name"] == "<img src=x onerror=alert(1)>\u202e.mp4"
+        assert got["name"] == "<img src=x onerror=alert(1)>\\u202e.mp4"
         assert got["state"] in ("queued", "working")
         done = server.finished(got["id"])
         assert done["state"] == "done"
         assert 0 < done["score"] < 1
         assert done["width"] == 320
         report = client.get(f"/api/clips/{got['id']}/report.json").json()
+        assert to_json(from_json(report)) == json.dumps(report)
+        picture = client.get(f"/api/clips/{got['id']}/thumbnail.jpg")
+        assert picture.content.startswith(b"\xff\xd8")
+        page = client.get(f"/clips/{got['id']}/report", headers={"accept-language": "de"}).text
+        assert "<img src=x" not in page
+        assert '<html lang="de">' in page
+        assert page.count("data:image/jpeg") >= 1
         assert report["verdict"]["score"] == done["score"]
-        assert report["file"]["path"] == got["name"]
+        assert report["file"]["path"] == "<img src=x onerror=alert(1)>\u202e.mp4"
     assert sorted(p.name for p in (tmp_path / "data" / "uploads" / got["id"]).iterdir()) == [
         "clip", "step",
     ]  # fmt: skip
@@ -184,6 +200,54 @@ def test_deleting_takes_video_and_name_away(server: Running) -> None:
         assert client.delete(f"/api/clips/{made}").status_code == 404
     assert not folder.exists()
     assert b"private.mp4" not in server.service.settings.store_path.read_bytes()
+
+
+def test_the_words_are_the_same_in_every_language() -> None:
+    english, german = own_messages("en"), own_messages("de")
+    assert english.keys() == german.keys()
+    for key, text in english.items():
+        holes = re.findall(r"\{[a-z]+\}", text)
+        assert sorted(holes) == sorted(re.findall(r"\{[a-z]+\}", german[key])), key
+    sources = "".join(
+        path.read_text(encoding="utf-8")
+        for path in (CHECKOUT / "detector" / "serve").rglob("*")
+        if path.suffix in (".py", ".j2", ".js")
+    )
+    fixed = {key for key in english if not key.startswith(("state-", "step-", "review-", "row-"))}
+    assert {key for key in fixed if f'"{key}"' not in sources} == {
+        "compare-other-model", "compare-other-quality", "compare-not-judged", "compare-same-bytes",
+    }  # fmt: skip
+
+
+def test_kept_pictures_come_back(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    smooth = np.repeat(rng.integers(0, 255, (3, 1, 1, 3)), 96 * 64, axis=0)
+    frame = smooth[:96].reshape(96, 1, 3).repeat(64, axis=1).astype(np.uint8)
+    patches = rng.normal(size=(3, 4)).astype(np.float32)
+    gallery = Gallery(
+        (KeyFrame(0, 1.5, frame, patches), KeyFrame(1, 2.5, frame, None)),
+        ((0.25, -1.0), (0.5, 2.0)),
+        (None, Scene(np.array([0.0, 0.5]), np.stack([frame, frame]))),
+        Reference("pooled", (0.1, 0.2), (0.3, 0.4), 137, 20),
+    )
+    kept = Kept(tmp_path)
+    kept.keep("ab" * 32, gallery)
+    back = kept.gallery("ab" * 32)
+    assert back.frame_logits == gallery.frame_logits
+    assert back.reference == gallery.reference
+    assert [(k.shot, k.t) for k in back.key_frames] == [(0, 1.5), (1, 2.5)]
+    assert np.array_equal(back.key_frames[0].patch_logits, patches)
+    assert back.key_frames[1].patch_logits is None
+    assert back.scenes[0] is None
+    assert back.scenes[1] is not None and back.scenes[1].frames.shape == (2, 96, 64, 3)
+    assert np.abs(back.key_frames[0].frame.astype(int) - frame).max() < 12, "JPEG of a flat picture"
+    assert kept.gallery("cd" * 32) == Gallery()
+    with pytest.raises(ValueError, match="64 hexadecimal"):
+        kept.thumbnail("../../etc/passwd")
+    kept.delete_others({"ab" * 32}, time.time() + 1)
+    assert kept.has_picture("ab" * 32)
+    kept.delete_others(set(), time.time() + 1)
+    assert not list(kept.root.iterdir())
 
 
 def test_history_comes_in_parts(tmp_path: Path) -> None:
@@ -389,7 +453,7 @@ def test_fifty_uploads_at_once_all_end_in_a_row(tmp_path: Path) -> None:
 
 def test_no_answer_says_more_than_it_should(server: Running) -> None:
     with server.client() as client:
-        answer: httpx.Response = client.get("/api/clips/" + "0" * 24)
+        answer = client.get("/api/clips/" + "0" * 24)
     assert answer.json() == {
         "error": {
             "code": "no-such-clip",

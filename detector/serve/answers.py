@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from unreel.detector.serve.steps import Step
+from unreel.detector.text import printable
 
 State = Literal["queued", "working", "done", "error", "cancelled"]
 
@@ -26,7 +27,7 @@ class Clip(BaseModel):
 
     id: str
     number: int = Field(description="Rises with every clip; for paging.")
-    name: str = Field(description="As the browser gave it: text of a stranger, never markup.")
+    name: str = Field(description="As the browser gave it, control characters escaped.")
     bytes: int
     created: str = Field(description="UTC.")
     state: State
@@ -47,6 +48,7 @@ class Clip(BaseModel):
     model: str | None = None
     reviewed_as: str | None = Field(None, description="Label of a person.")
     has_video: bool = Field(description="False when the video was deleted after its time.")
+    has_picture: bool = Field(False, description="Whether there is a thumbnail.")
 
 
 class ClipList(BaseModel):
@@ -128,6 +130,7 @@ def clip_of(row: dict[str, Any], step: Step | None) -> Clip:
     same = set(Clip.model_fields) & set(row)
     facts = {name: row[name] for name in same} | {"has_video": bool(row["has_video"])}
     created = datetime.fromtimestamp(row["created"], UTC).isoformat(timespec="seconds")
+    facts["name"] = printable(row["name"])
     return Clip(
         **facts | {"created": created, "state": state, "model": model, "progress": progress}
     )

@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from fastapi.telemetry import TelemetryConfig
 
 from unreel.detector.audit.errors import StoreError
 from unreel.detector.serve.api import api, problem
 from unreel.detector.serve.guards import Guard
+from unreel.detector.serve.pages import pages, pictures, problem_page
 from unreel.detector.serve.receiving import BadRequest
 from unreel.detector.serve.service import Service
 
@@ -53,9 +54,13 @@ def make_app(service: Service) -> FastAPI:
         telemetry=_NO_TELEMETRY,
     )
     app.include_router(api(service))
+    app.include_router(pictures(service))
+    app.include_router(pages(service))
 
-    async def say(request: Request, error: Exception) -> JSONResponse:
+    async def say(request: Request, error: Exception) -> Response:
         status, code, message = problem(error)
+        if "text/html" in request.headers.get("accept", ""):
+            return problem_page(request, status, message)
         headers = {"connection": "close"} if status in (408, 413, 503, 507) else None
         return JSONResponse({"error": {"code": code, "message": message}}, status, headers)
 

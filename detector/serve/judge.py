@@ -1,7 +1,8 @@
-"""What a worker of the server does with one clip: scan it, and tell how far it is."""
+"""What a worker of the server does with one clip: scan it, tell how far it is, keep pictures."""
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from unreel.detector.audit.engine import WorkerSpec
@@ -18,8 +19,10 @@ def telling_judge(spec: WorkerSpec) -> Judge:
     """
     import cv2
 
+    from unreel.detector.gallery import Gallery
     from unreel.detector.model import load_model
     from unreel.detector.scan import scan_video
+    from unreel.detector.serve.kept import Kept
 
     if spec.config.threads:
         cv2.setNumThreads(spec.config.threads)  # its own pool would take every core
@@ -27,10 +30,17 @@ def telling_judge(spec: WorkerSpec) -> Judge:
     model = load_model(folder, threads=spec.config.threads)
 
     def judge(path: str) -> str:
-        beside = Path(path).parent
+        beside, gallery = Path(path).parent, Gallery()
         report = scan_video(
-            path, model=model, config=spec.config, progress=lambda words: write_step(beside, words)
+            path,
+            model=model,
+            config=spec.config,
+            progress=lambda words: write_step(beside, words),
+            gallery=gallery,
         )
+        if report.sha256 is not None and report.error is None:
+            with contextlib.suppress(OSError):  # without room for pictures there is still a result
+                Kept(beside.parents[1]).keep(report.sha256, gallery)
         return to_json(report, with_run=True)
 
     return judge

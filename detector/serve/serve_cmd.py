@@ -7,16 +7,13 @@ import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from unreel.detector.config import ScanConfig
 from unreel.detector.errors import UsageError
 from unreel.detector.serve.settings import ServeSettings
-
-if TYPE_CHECKING:
-    from unreel.detector.serve.service import Service
 
 _SIZE = click.IntRange(min=1)
 
@@ -78,6 +75,7 @@ def serve(**options: Any) -> None:
       0    stopped with Ctrl-C
       2    the call itself is off, or the folder or the port is in use
     """
+    from unreel.detector.serve.http_server import Server
     from unreel.detector.serve.service import Service
 
     open_page = options.pop("open_page")
@@ -87,26 +85,7 @@ def serve(**options: Any) -> None:
         _say(settings, port)
         if open_page:
             click.launch(f"http://{_address(settings.host)}:{port}/")
-        run_server(service, listener)
-
-
-def run_server(service: Service, listener: socket.socket) -> None:
-    """Answer requests until a signal comes."""
-    import uvicorn
-
-    from unreel.detector.serve.app import make_app
-
-    config = uvicorn.Config(
-        make_app(service),
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_keep_alive=10,
-        timeout_graceful_shutdown=3,
-        ws="none",
-    )
-    uvicorn.Server(config).run(sockets=[listener])
+        Server(service).run(sockets=[listener])
 
 
 def _settings(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import suppress
 from types import TracebackType
 from typing import Any
@@ -13,12 +14,15 @@ from unreel.detector.model import DEFAULT_FOLDER
 from unreel.detector.serve.answers import Clip, clip_of
 from unreel.detector.serve.events import Hub
 from unreel.detector.serve.guards import Keys
+from unreel.detector.serve.kept import Kept
 from unreel.detector.serve.queueing import Queue
 from unreel.detector.serve.settings import ServeSettings
 from unreel.detector.serve.uploads import Draft, Uploads
 from unreel.detector.verdict import POOLED
 
 CLEANING_SECONDS = 60.0
+NEW_SECONDS = 3600.0
+"""Pictures younger than this may be of a scan whose result is not stored yet."""
 
 
 class Service:
@@ -49,6 +53,7 @@ class Service:
         calibration.operating_point(self.settings.config.fpr, POOLED)
         try:
             self.uploads = Uploads(self.settings.folder)
+            self.kept = Kept(self.settings.folder)
         except OSError as error:
             said = f"--folder {self.settings.folder} cannot be used: {error.strerror}"
             raise UsageError(said) from error
@@ -90,7 +95,8 @@ class Service:
     def shown(self, row: dict[str, Any]) -> Clip:
         """A row as it is shown."""
         step = self.queue.step(row["file_id"]) if row["file_id"] is not None else None
-        return clip_of(row, step)
+        clip = clip_of(row, step)
+        return clip.model_copy(update={"has_picture": self.kept.has_picture(clip.sha256)})
 
     def cancel(self, upload: str) -> None:
         """Give up on a clip.
@@ -108,7 +114,9 @@ class Service:
         Raises:
             KeyError: There is none.
         """
-        file_id, _ = self.uploads.delete(upload)
+        file_id, sha256 = self.uploads.delete(upload)
+        if sha256 is not None:
+            self.kept.delete(sha256)
         if file_id is not None:
             self.queue.cancel(file_id)
         self.hub.publish("deleted", {"id": upload})
@@ -139,3 +147,4 @@ class Service:
         """Delete what is past its time."""
         for upload in self.uploads.expire(self.settings.keep_days):
             self.told(upload)
+        self.kept.delete_others(self.uploads.hashes(), time.time() - NEW_SECONDS)

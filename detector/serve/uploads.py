@@ -185,6 +185,12 @@ class Uploads:
             ).fetchone()
         return {"clips": clips, "waiting": waiting, "bytes": size}
 
+    def hashes(self) -> set[str]:
+        """SHA-256 of the clips that there are, as far as they are known."""
+        with self._using() as store:
+            sql = f"SELECT DISTINCT results.sha256 {_FROM} AND results.sha256 IS NOT NULL"
+            return {row[0] for row in store.connection.execute(sql)}
+
     def report(self, upload: str) -> dict[str, Any] | None:
         """The full report as `unreel scan --json` writes it, under the name it was dropped with.
 
