@@ -81,3 +81,12 @@ def wait(condition: Callable[[], object], seconds: float) -> None:
 def mp4(text: str) -> bytes:
     """Bytes that begin like an MP4; what `serve_judges` does with them stands in the text."""
     return b"\x00\x00\x00\x18ftypisom" + b"\x00" * 12 + text.encode()
+
+
+def drop(server: Running, *texts: str, name: str = "clip.mp4") -> list[str]:
+    """Upload; returns the ids."""
+    files = [("file", (name, mp4(text))) for text in texts]
+    with server.client() as client:
+        answer = client.post("/api/clips", files=files)
+    assert answer.status_code == 201, answer.text
+    return [clip["id"] for clip in answer.json()["clips"]]
