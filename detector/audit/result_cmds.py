@@ -25,16 +25,40 @@ SHOWN = ("score", "label", "error_code", "duration_seconds", "reviewed_as", "pat
 @click.argument("db", type=DB)
 @click.option("--top", type=click.IntRange(min=0), default=10, show_default=True, metavar="N",
               help="Length of the lists.")  # fmt: skip
-def report(db: Path, top: int) -> None:
+@click.option(
+    "--html",
+    "out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="OUT.html",
+    help="Write a page with all files, and reports and pictures into OUT_files beside it.",
+)
+@click.option("--lang", "language", type=click.Choice(["en", "de"]), default="en",
+              show_default=True, help="Language of the page.")  # fmt: skip
+@click.option("--no-thumbnails", is_flag=True, help="No pictures: nothing is decoded.")
+@click.option("--no-clip-reports", is_flag=True, help="No report for each clip.")
+def report(
+    db: Path,
+    top: int,
+    out: Path | None,
+    language: str,
+    no_thumbnails: bool,
+    no_clip_reports: bool,
+) -> None:
     """Sum up an audit: counts, scores, what to look at, what was NOT looked at.
 
     It also says how many files would be called generated if all of them were camera footage: where
     generated clips are rare, most alarms are false.
 
     \b
-    Example:
+    Examples:
       unreel audit report audit.sqlite
+      unreel audit report audit.sqlite --html archive.html
     """
+    if out is not None:
+        from unreel.detector.archive.writing import write_html
+
+        write_html(db, out, language, not no_thumbnails, not no_clip_reports)
+        return
     from unreel.detector.audit.store import open_store
     from unreel.detector.audit.summary import summarise, to_text
 
