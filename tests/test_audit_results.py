@@ -158,7 +158,13 @@ def test_summary(db: Path) -> None:
     text = " ".join(run("report", db).split())
     assert "4 files, 4 done, 0 still on the list" in text
     assert "error timeout" in text
-    assert "called generated (95 % interval 0 to 1); 1 are" in text
+    assert "called generated (95 % interval 0 to 1); 1 are. That many can be false" in text
+
+
+def test_more_than_chance_gives_is_said_with_what_chance_gives(tmp_path: Path) -> None:
+    db = fill(tmp_path / "audit.sqlite", {f"{i}.mp4": 0.95 for i in range(10)})
+    text = " ".join(run("report", db).split())
+    assert "(95 % interval 0 to 1); 10 are. Of these, 0 to 10 % can be false alarms." in text
 
 
 def test_names_of_the_same_bytes_count_once_where_chance_is_meant(tmp_path: Path) -> None:

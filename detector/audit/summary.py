@@ -224,8 +224,9 @@ def _alarms(summary: Summary) -> list[str]:
     if 0 < summary.flagged_contents <= alarms.high:
         text += "That many can be false alarms alone: none of them is shown to be generated. "
     elif summary.flagged_contents:
-        share = min(1.0, alarms.expected / summary.flagged_contents)
-        text += f"About {100 * share:.0f} % of those that are called generated are false alarms. "
+        ends = (alarms.low, alarms.high)
+        low, high = (min(1.0, end / summary.flagged_contents) for end in ends)
+        text += f"Of these, {100 * low:.0f} to {100 * high:.0f} % can be false alarms. "
     text += "The interval does not cover footage unlike that which the model was calibrated on."
     return [*textwrap.wrap(text, WIDTH), ""]
 
