@@ -73,6 +73,8 @@ def kill_and_resume(
         pid = in_a_process(db, options)
         while number % 4 == 3 and progress() == before and time.monotonic() < deadline:
             time.sleep(0.02)
+            if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                break  # there was nothing left to do
         time.sleep(rng.random() * longest)
         below = descendants(pid)
         if below and rng.random() < 0.4:
