@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -85,7 +87,10 @@ def serve(**options: Any) -> None:
         _say(settings, port)
         if open_page:
             click.launch(f"http://{_address(settings.host)}:{port}/")
-        Server(service).run(sockets=[listener])
+        # uvicorn gives signals back when it has ended: then the clips in hand go on the list again.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with suppress(KeyboardInterrupt):
+            Server(service).run(sockets=[listener])
 
 
 def _settings(
