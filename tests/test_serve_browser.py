@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 
 pytest.importorskip("fastapi")
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.slow
 
 TESTS = Path(__file__).parent
 PHONE = {"width": 360, "height": 740}
+TITLE = "<b onmouseover=alert(2)>title</b>"
 HOSTILE = "<img src=x onerror=alert(1)>\"'{{7*7}}\u202e.mp4"
 
 
@@ -27,10 +29,24 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def server(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def hostile(clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The clip with a title that is markup."""
+    path = tmp_path_factory.mktemp("hostile") / "title.mp4"
+    with av.open(str(clip)) as source, av.open(str(path), "w") as made:
+        made.metadata["title"] = TITLE
+        stream = made.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                made.mux(packet)
+    return path
+
+
+@pytest.fixture(scope="module")
+def server(hostile: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A server that scans, with one clip judged, under a hostile name and with hostile tags."""
     with running(tmp_path_factory.mktemp("server")) as found:
-        with found.client() as client, clip.open("rb") as handle:
+        with found.client() as client, hostile.open("rb") as handle:
             answer = client.post("/api/clips", files={"file": (HOSTILE, handle)})
         found.finished(answer.json()["clips"][0]["id"], 240)
         yield found
@@ -215,6 +231,9 @@ def test_hostile_names_are_text_everywhere(browser: Any, server: Running) -> Non
             assert seen.problems == []
             assert seen.page.locator("img[src='x']").count() == 0
             assert "{{7*7}}" in seen.page.content()
+            if path.endswith("/report"):
+                assert TITLE in seen.page.locator(".card").inner_text()
+                assert seen.page.locator("b").count() == 0
             only_here(seen.requests, server)
             seen.shoot("serve-hostile" + path.split("?")[0].replace("/", "-").replace(one, "clip"))
 
