@@ -232,7 +232,7 @@ def test_hostile_names_are_text_everywhere(browser: Any, server: Running) -> Non
             assert seen.page.locator("img[src='x']").count() == 0
             assert "{{7*7}}" in seen.page.content()
             if path.endswith("/report"):
-                assert TITLE in seen.page.locator(".card").inner_text()
+                assert TITLE in seen.page.locator(".card").text_content()
                 assert seen.page.locator("b").count() == 0
             only_here(seen.requests, server)
             seen.shoot("serve-hostile" + path.split("?")[0].replace("/", "-").replace(one, "clip"))
