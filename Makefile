@@ -40,8 +40,8 @@ test-slow: .venv/test.stamp .venv/train.stamp .venv/ray.stamp .venv/cloud.stamp 
 	  echo "no Chromium here, so the tests of pages in it are skipped: apt-get install chromium" >&2
 	$(PYTEST) $(ARGS)
 
-# mypy looks into the types of torch and FastAPI: with their extras, or the answers differ.
-lint: .venv/dev.stamp .venv/train.stamp .venv/serve.stamp
+# mypy looks into the types of torch, FastAPI and cryptography: with their extras, or the answers differ.
+lint: .venv/dev.stamp .venv/train.stamp .venv/serve.stamp .venv/provenance.stamp
 	$(BIN)/ruff check .
 	MYPYPATH=.typing $(BIN)/mypy --namespace-packages -p unreel
 
@@ -59,7 +59,7 @@ bench: .venv/core.stamp
 	@$(INSTALL) --editable .
 	@touch $@
 
-.venv/test.stamp .venv/dev.stamp .venv/train.stamp .venv/serve.stamp .venv/ray.stamp .venv/cloud.stamp .venv/test-cloud.stamp: .venv/%.stamp: .venv/core.stamp
+.venv/test.stamp .venv/dev.stamp .venv/train.stamp .venv/serve.stamp .venv/provenance.stamp .venv/ray.stamp .venv/cloud.stamp .venv/test-cloud.stamp: .venv/%.stamp: .venv/core.stamp
 	@echo "installing the $* extra into .venv" >&2
 	@$(INSTALL) --editable ".[$*]"
 	@touch $@
