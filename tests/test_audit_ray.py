@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +33,12 @@ pytestmark = [
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def cluster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     """Two nodes with a core each; the second one may be killed."""
     from ray.cluster_utils import Cluster
 
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("AUDIT_CALLS", str(tmp_path / "calls"))  # nodes inherit it
     monkeypatch.setenv("PYTHONPATH", str(TESTS))
     head = {"num_cpus": 1, "object_store_memory": 100 << 20, "include_dashboard": False}
     made = Cluster(initialize_head=True, head_node_args=head)
@@ -69,17 +72,21 @@ def results(db: Path) -> set[tuple[Any, ...]]:
 
 
 def test_two_nodes_one_killed_in_the_middle_same_rows_as_here(cluster: Any, tmp_path: Path) -> None:
-    contents = {f"{i}.mp4": b"slow %d" % i * (i + 1) for i in range(40)}
+    contents = {f"{i}.mp4": b"clip %d" % i * (i + 1) for i in range(40)}
     contents |= {"die.mp4": b"die", "break.mp4": b"break it", "twin.mp4": contents["7.mp4"]}
     folder = fill(tmp_path / "in", contents)
     here, there = tmp_path / "local.sqlite", tmp_path / "ray.sqlite"
     watcher = KillsNode(cluster, files=8)
-    options = quick(folder, engine="ray", address=cluster.address, workers=2)
-    ending = audit(there, options, watcher)
+    counted = quick(folder, judge="audit_judges:counting")
+    ending = audit(there, replace(counted, engine="ray", address=cluster.address), watcher)
     assert watcher.killed
+    calls = Counter((tmp_path / "calls").read_text().splitlines())
+    assert len(calls) == 42  # twins are one
+    # What was in hand: one clip on the one core of the node, and the one that kills its worker.
+    assert sum(calls.values()) - len(calls) <= 2, calls
     assert (ending.outcome, ending.left_on_list) == ("finished", 0)
     assert ending.counts.scanned + ending.counts.same_bytes == 43
-    audit(here, quick(folder))
+    audit(here, counted)
     assert results(there) == results(here)
     assert {n for n, (_, code) in rows(there).items() if code} == {"die.mp4", "break.mp4"}
     assert [n.alive for n in ray_nodes(cluster)].count(True) == 1
