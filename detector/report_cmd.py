@@ -12,9 +12,13 @@ import click
 
 from unreel.detector.commands import EXIT_UNREADABLE
 from unreel.detector.config import ScanConfig
+from unreel.detector.judging_options import (
+    DEFAULTS,
+    judging_options,
+    threads_option,
+    trust_list_option,
+)
 from unreel.detector.report_options import report_options
-
-DEFAULTS = ScanConfig()
 
 
 @click.command()
@@ -27,43 +31,9 @@ DEFAULTS = ScanConfig()
     help="Where the report goes.  [default: FILE's name with .report.html, in this folder]",
 )
 @report_options
-@click.option(
-    "--model",
-    "model_folder",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Model folder to judge with.  [default: the one in the package]",
-)
-@click.option(
-    "--fpr",
-    type=click.FloatRange(0, 0.5, min_open=True),
-    default=DEFAULTS.fpr,
-    show_default=True,
-    help="Share of camera clips that may be called generated.",
-)
-@click.option(
-    "--windows",
-    "max_windows",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Look at N stretches of the clip at most.  [default: as the model was calibrated]",
-)
-@click.option("--no-recheck", is_flag=True, help="Leave out the check by one H.264 re-encode.")
-@click.option(
-    "--threads",
-    type=click.IntRange(min=0),
-    default=DEFAULTS.threads,
-    metavar="N",
-    help="Threads of decoder and model.  [default: one for each core]",
-)
-@click.option(
-    "--trust-list",
-    "trust_lists",
-    type=click.Path(),
-    multiple=True,
-    metavar="PEM",
-    help="Certificates of C2PA signers to trust; can be given again.  [default: none]",
-)
+@judging_options
+@threads_option
+@trust_list_option
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no notes on stderr.")
 def report(**options: Any) -> None:
     """Judge one video and write a report that a person can read.

@@ -19,6 +19,13 @@ import click
 from unreel.detector.commands import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, EXIT_UNREADABLE
 from unreel.detector.config import ScanConfig
 from unreel.detector.errors import UsageError
+from unreel.detector.judging_options import (
+    DEFAULTS,
+    judging_options,
+    limit_options,
+    threads_option,
+    trust_list_option,
+)
 from unreel.detector.report_options import report_options
 
 if TYPE_CHECKING:
@@ -28,7 +35,6 @@ if TYPE_CHECKING:
     from unreel.detector.report.page import PageOptions
 
 EXIT_OVER = 1
-DEFAULTS = ScanConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,64 +92,16 @@ class ScanOptions:
     is_flag=True,
     help="--json, with the facts of this run (start, host, seconds) added to each line.",
 )
-@click.option(
-    "--model",
-    "model_folder",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Model folder to judge with.  [default: the one in the package]",
-)
-@click.option(
-    "--fpr",
-    type=click.FloatRange(0, 0.5, min_open=True),
-    default=DEFAULTS.fpr,
-    show_default=True,
-    help="Share of camera clips that may be called generated.",
-)
-@click.option(
-    "--windows",
-    "max_windows",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Look at N stretches of a file at most.  [default: as the model was calibrated]",
-)
-@click.option("--no-recheck", is_flag=True, help="Leave out the check by one H.264 re-encode.")
-@click.option(
-    "--threads",
-    type=click.IntRange(min=0),
-    default=DEFAULTS.threads,
-    metavar="N",
-    help="Threads of decoder and model.  [default: one for each core]",
-)
+@judging_options
+@threads_option
 @click.option(
     "--fail-over",
     type=click.FloatRange(0, 1),
     metavar="P",
     help="Exit with 1 when a score is P or more.",
 )
-@click.option(
-    "--time-limit",
-    type=click.FloatRange(min=0, min_open=True),
-    default=DEFAULTS.limits.wall_seconds_per_request,
-    show_default=True,
-    metavar="SECONDS",
-    help="Longest wait for one answer of the decoder, which is then stopped.",
-)
-@click.option(
-    "--memory-limit",
-    type=click.IntRange(min=1),
-    default=DEFAULTS.limits.memory_bytes // 1024**2,
-    show_default=True,
-    metavar="MIB",
-    help="Memory (address space) of the decoder.",
-)
-@click.option(
-    "--trust-list",
-    "trust_lists",
-    multiple=True,
-    metavar="PEM",
-    help="Certificates of C2PA signers to trust; can be given again.  [default: none]",
-)
+@limit_options
+@trust_list_option
 @click.option(
     "--custody",
     type=click.Path(path_type=Path),

@@ -15,12 +15,13 @@ import click
 from unreel.detector.commands import EXIT_INTERRUPTED, EXIT_UNREADABLE
 from unreel.detector.config import ScanConfig
 from unreel.detector.errors import UsageError
+from unreel.detector.judging_options import DEFAULTS, judging_options, limit_options
 
 if TYPE_CHECKING:
     from unreel.detector.audit.running import AuditOptions, Ending, Watcher
     from unreel.detector.audit.walk import Choice
 
-DEFAULTS = ScanConfig()
+
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -58,28 +59,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 @click.option("--time-budget", metavar="TIME", help="Begin no file after 90m, 8h, 2d.")
 @click.option("--retry-errors", is_flag=True, help="Try files again that ended with an error.")
 @click.option("--rehash", is_flag=True, help="Read every byte again, trust no size and no time.")
-@click.option(
-    "--model",
-    "model_folder",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Model folder to judge with.  [default: the one in the package]",
-)
-@click.option(
-    "--fpr",
-    type=click.FloatRange(0, 0.5, min_open=True),
-    default=DEFAULTS.fpr,
-    show_default=True,
-    help="Share of camera clips that may be called generated.",
-)
-@click.option(
-    "--windows",
-    "max_windows",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Look at N stretches of a file at most.  [default: as the model was calibrated]",
-)
-@click.option("--no-recheck", is_flag=True, help="Leave out the check by one H.264 re-encode.")
+@judging_options
 @click.option(
     "--workers",
     type=click.IntRange(min=0),
@@ -103,22 +83,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
     metavar="MIB",
     help="Most memory of one worker with its decoder.",
 )
-@click.option(
-    "--time-limit",
-    type=click.FloatRange(min=0, min_open=True),
-    default=DEFAULTS.limits.wall_seconds_per_request,
-    show_default=True,
-    metavar="SECONDS",
-    help="Longest wait for one answer of the decoder.",
-)
-@click.option(
-    "--memory-limit",
-    type=click.IntRange(min=1),
-    default=DEFAULTS.limits.memory_bytes // 1024**2,
-    show_default=True,
-    metavar="MIB",
-    help="Memory (address space) of a decoder.",
-)
+@limit_options
 @click.option(
     "--engine",
     type=click.Choice(["local", "ray"]),

@@ -15,6 +15,7 @@ import click
 
 from unreel.detector.config import ScanConfig
 from unreel.detector.errors import UsageError
+from unreel.detector.judging_options import model_option
 from unreel.detector.serve.settings import ServeSettings
 
 _SIZE = click.IntRange(min=1)
@@ -39,13 +40,7 @@ _SIZE = click.IntRange(min=1)
 )
 @click.option("--name", "names", multiple=True, metavar="HOST",
               help="A host name under which requests are answered. Several.")  # fmt: skip
-@click.option(
-    "--model",
-    "model_folder",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Model folder to judge with.  [default: the one in the package]",
-)
+@model_option
 @click.option("--workers", type=_SIZE, default=1, show_default=True, metavar="N",
               help="Clips that are judged at the same time.")  # fmt: skip
 @click.option("--max-size", type=_SIZE, default=2048, show_default=True, metavar="MIB",
