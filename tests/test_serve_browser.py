@@ -269,11 +269,12 @@ def test_a_token_opens_the_page(browser: Any, tmp_path: Path) -> None:
 def test_the_language_stays_chosen(browser: Any, server: Running) -> None:
     with watched_page(browser, server.url, locale="en-GB") as seen:
         seen.page.get_by_text("Deutsch").click()
-        until(seen.page, "document.documentElement.lang === 'de'")
+        in_german = seen.page.locator("html[lang=de]")  # waits through the change of pages
+        in_german.wait_for(state="attached")
         seen.page.goto(server.url)
-        assert seen.page.evaluate("document.documentElement.lang") == "de"
+        in_german.wait_for(state="attached")
         seen.page.locator(".clip .report").click()
         seen.page.wait_for_selector("#timeline")
-        assert seen.page.evaluate("document.documentElement.lang") == "de"
+        in_german.wait_for(state="attached")
     with watched_page(browser, server.url, locale="de-DE") as seen:
         assert seen.page.evaluate("document.documentElement.lang") == "de"
