@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from unreel.detector.errors import UsageError
 from unreel.detector.jsonin import from_json
 from unreel.detector.report.outputs import whole_file
 from unreel.detector.report.page import PageOptions, csp_hash, render
+from unreel.detector.report.templating import environment, source
 from unreel.detector.text import printable
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -143,9 +143,9 @@ def archive_page(
             for row in rows
         ]
     )
-    style, script = _source("archive.css"), _source("archive.js")
+    style, script = source(_TEMPLATES / "archive.css"), source(_TEMPLATES / "archive.js")
     content: str = (
-        _environment()
+        environment(_TEMPLATES)
         .get_template("archive.html.j2")
         .render(
             say=say,
@@ -191,21 +191,3 @@ def _bars(summary: Summary) -> list[dict[str, float]]:
         {"x": i * width + 4, "width": width - 8, "y": round(100 - h, 2), "height": round(h, 2)}
         for i, h in enumerate(heights)
     ]
-
-
-@cache
-def _source(name: str) -> str:
-    return (_TEMPLATES / name).read_text(encoding="utf-8")
-
-
-@cache
-def _environment() -> Any:
-    import jinja2
-
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass, field
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from unreel.detector.records import Report
 from unreel.detector.report import custody, findings, pictures, verbal, view
 from unreel.detector.report.catalogue import Catalogue
 from unreel.detector.report.provenance import provenance_facts, provenance_sentences
+from unreel.detector.report.templating import environment, source
 from unreel.detector.text import printable, two_digits
 
 MAX_BYTES = 4_000_000
@@ -64,9 +64,9 @@ def _render(
     report: Report, gallery: Gallery, options: PageOptions, fineness: pictures.Fineness
 ) -> str:
     say = Catalogue(options.language)
-    style, script = _source("report.css"), _source("report.js")
+    style, script = source(_TEMPLATES / "report.css"), source(_TEMPLATES / "report.js")
     content: str = (
-        _environment()
+        environment(_TEMPLATES)
         .get_template("report.html.j2")
         .render(
             **_content(report, gallery, options, say, fineness),
@@ -133,24 +133,6 @@ def _content(
     }
 
 
-@cache
-def _source(name: str) -> str:
-    return (_TEMPLATES / name).read_text(encoding="utf-8")
-
-
 def csp_hash(text: str) -> str:
     """Of an inline block, as a Content-Security-Policy names it."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
-
-
-@cache
-def _environment() -> Any:
-    import jinja2
-
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
