@@ -33,7 +33,7 @@ from unreel.detector.watermarks.stable_diffusion import MESSAGES, StableDiffusio
 ROOT = Path(__file__).resolve().parents[1]
 RATES = ROOT / "detector/watermarks/rates.json"
 sys.path.insert(0, str(ROOT / "tests"))
-from make_watermarks import marked  # noqa: E402
+from make_watermarks import marked  # noqa: E402  # found through the line above
 
 SURVIVAL_CLIPS = 24
 

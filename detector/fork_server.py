@@ -51,7 +51,7 @@ def main() -> None:
 def _load_decoders() -> None:
     """What every child would import; what is missing is reported by the child that needs it."""
     with contextlib.suppress(ImportError):
-        import unreel.detector.probe  # noqa: F401
+        import unreel.detector.probe  # noqa: F401  # loaded for the children alone
     gc.collect()
     gc.freeze()  # the children do not touch, and so do not copy, what is there now
 

@@ -126,7 +126,7 @@ def _filesystem(address: str) -> tuple[Any, str]:
     import fsspec
 
     try:
-        return fsspec.core.url_to_fs(address)  # type: ignore[no-any-return]
+        return fsspec.core.url_to_fs(address)  # type: ignore[no-any-return]  # fsspec has no types
     except ValueError as error:  # an unknown protocol
         raise MediaError("not-found", f"{address}: {error}") from error
 

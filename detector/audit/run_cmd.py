@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -132,12 +133,9 @@ def run(**options: Any) -> None:
     from unreel.detector.audit.store import open_store
 
     asked = _options(options)
-    watcher, close = _watcher(options["log_json"], options["quiet"])
-    with open_store(options["db"]) as store:
-        try:
-            ending = run_audit(store, asked, watcher)
-        finally:
-            close()
+    watcher, sight = _watcher(options["log_json"], options["quiet"])
+    with open_store(options["db"]) as store, sight:
+        ending = run_audit(store, asked, watcher)
     if not options["quiet"]:
         click.echo(_in_words(ending, options["db"]), err=True)
     if ending.outcome == "interrupted":
@@ -252,20 +250,20 @@ def shard_of(text: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def _watcher(log_json: bool, quiet: bool) -> tuple[Watcher, Any]:
+def _watcher(log_json: bool, quiet: bool) -> tuple[Watcher, ExitStack]:
     """Who sees how it goes, and what ends the sight."""
     from unreel.detector.audit.progress import Bar, JsonLines, PlainLines, Several
 
     watchers: list[Watcher] = [JsonLines(sys.stdout)] if log_json else []
-    close: Any = lambda: None  # noqa: E731
+    sight = ExitStack()
     if not quiet and sys.stderr is not None:
         if sys.stderr.isatty():
             bar = Bar()
             watchers.append(bar)
-            close = bar.stop
+            sight.callback(bar.stop)
         else:
             watchers.append(PlainLines(sys.stderr))
-    return Several(*watchers), close
+    return Several(*watchers), sight
 
 
 def _in_words(ending: Ending, db: Path) -> str:

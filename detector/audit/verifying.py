@@ -193,7 +193,7 @@ def _take(temporary: sqlite3.Connection, kind: str, row_id: int) -> tuple[str, i
     where = "WHERE kind = ? AND id = ?"
     row = temporary.execute(f"SELECT digest, scan FROM told {where}", (kind, row_id)).fetchone()
     temporary.execute(f"DELETE FROM told {where}", (kind, row_id))
-    return row  # type: ignore[no-any-return]
+    return row  # type: ignore[no-any-return]  # of sqlite3, any type
 
 
 def _left_over(temporary: sqlite3.Connection, kind: str, sentence: str) -> Iterator[str]:
