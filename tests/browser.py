@@ -6,7 +6,12 @@ error is kept; `axe_violations` asks the accessibility checker. Screenshots go t
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
+import signal
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,8 +21,12 @@ from typing import Any
 
 import pytest
 
+from unreel.detector.audit.worker_process import descendants
+
 SCREENSHOTS = Path(__file__).resolve().parents[1] / "build" / "screenshots"
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
+PATIENCE_SECONDS = 60
+"""A Chromium that has not closed by then has been seen to hang for good, and the run with it."""
 WCAG = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
 
 
@@ -46,12 +55,33 @@ def browser_or_skip() -> Iterator[Any]:
     program = next((found for name in NAMES if (found := shutil.which(name))), None)
     if program is None:
         pytest.skip("no Chromium on this machine: apt-get install chromium")
-    with sync_api.sync_playwright() as driver:
-        # In a container there is no user namespace to build the sandbox from, and little /dev/shm.
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        browser = driver.chromium.launch(executable_path=program, args=arguments, timeout=180_000)
-        yield browser
-        browser.close()
+    stop = threading.Timer(PATIENCE_SECONDS, _kill_browsers)
+    try:
+        with sync_api.sync_playwright() as driver:
+            # In a container there is no user namespace to build the sandbox from, and little
+            # /dev/shm.
+            arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+            browser = driver.chromium.launch(
+                executable_path=program, args=arguments, timeout=180_000
+            )
+            yield browser
+            stop.start()
+            browser.close()
+    except sync_api.Error:
+        if not stop.finished.is_set():
+            raise
+        print("Chromium did not close and was killed", file=sys.stderr)
+    finally:
+        stop.cancel()
+
+
+def _kill_browsers() -> None:
+    """End a Chromium that does not close, and the driver that waits for it: a run goes on."""
+    for pid in descendants(os.getpid()):
+        with contextlib.suppress(OSError):
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+            if b"chrom" in command or b"playwright" in command:
+                os.kill(pid, signal.SIGKILL)
 
 
 @contextmanager

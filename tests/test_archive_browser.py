@@ -16,7 +16,7 @@ from unreel.detector.archive.page import ArchiveOptions, archive_page, write_arc
 from unreel.detector.archive.rows import archive_rows
 from unreel.detector.audit import open_store
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from report_cases import HOSTILE, case
 
 from unreel.detector.report.page import PageOptions, render
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 PHONE = {"width": 360, "height": 740}
 

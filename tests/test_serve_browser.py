@@ -14,7 +14,7 @@ pytest.importorskip("fastapi")
 from browser import axe_violations, browser_or_skip, watched_page
 from serving import QUICK, Running, mp4, running, wait
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 TESTS = Path(__file__).parent
 PHONE = {"width": 360, "height": 740}
