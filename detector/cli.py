@@ -33,6 +33,7 @@ from unreel.detector.commands import Lazy, LazyGroup
     from_entry_points={
         "train": "Train a model from a recipe.",
         "evaluate": "Measure a model on labelled clips.",
+        "pairs": "Make clips for training and for tests out of camera footage.",
     },
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )

@@ -21,6 +21,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "provenance": ("c2pa", "cryptography"),
     "parquet": ("pyarrow",),
     "cloud": ("fsspec", "s3fs"),
+    "plant": ("pymunk",),
     "ray": ("ray",),
 }
 """Extra -> modules as they are imported. pyproject.toml gives their distributions and ranges."""

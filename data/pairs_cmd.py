@@ -1,0 +1,27 @@
+"""The command group `unreel pairs`: makes clips with known truth out of camera footage.
+
+The group only names its commands; each is loaded, with what it needs, when it is called.
+"""
+
+from __future__ import annotations
+
+import click
+
+from unreel.detector.commands import Lazy, LazyGroup
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy={
+        "plant": Lazy(
+            "unreel.data.pairs.plant_cmd:plant", "Plant impossible events, with the truth."
+        ),
+    },
+)
+def pairs() -> None:
+    """Make clips for training and for tests, with the truth of what was done to them.
+
+    \b
+    Examples:
+      unreel pairs plant footage/ planted/
+    """
