@@ -1,8 +1,9 @@
 """The list of clips that training and evaluation work on: one CSV row per clip.
 
 Columns: path, label, family, generator, pair_id, group, source, width, height, fps, codec, bytes,
-sha256, note. Only path, label and group are required; others may be empty. Paths are relative to
-the manifest. `group` is what splits must keep together: clips of one source, scene or speaker.
+sha256, note, split. Only path, label and group are required; others may be empty. Paths are
+relative to the manifest. `group` is what splits must keep together: clips of one source, scene or
+speaker.
 """
 
 from __future__ import annotations
@@ -40,6 +41,9 @@ class Clip:
     bytes: int = 0
     sha256: str = ""
     note: str = ""
+    split: str = ""
+    """Name of a fixed part, e.g. train or test, of sets that come with one; not used by training,
+    which folds by group."""
 
     @property
     def is_positive(self) -> bool:

@@ -34,6 +34,7 @@ from unreel.detector.commands import Lazy, LazyGroup
         "train": "Train a model from a recipe.",
         "evaluate": "Measure a model on labelled clips.",
         "pairs": "Make clips for training and for tests out of camera footage.",
+        "bias": "Audit a set of clips for shortcuts.",
     },
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )

@@ -48,6 +48,7 @@ def probe_scores(
     labels: NDArray[np.float64],
     folds: NDArray[np.int64],
     seed: int = 0,
+    least: int = 10,
 ) -> NDArray[np.float64]:
     """Out-of-fold probabilities of gradient boosting on a few features.
 
@@ -56,12 +57,13 @@ def probe_scores(
         labels: (n,) 0 or 1.
         folds: (n,) the folds that the model beside it was trained on.
         seed: Of the boosting.
+        least: Clips in a leaf; ten are too many for sets of some tens of clips.
     """
     scores = np.full(len(labels), np.nan)
     for fold in np.unique(folds):
         test = folds == fold
         model = HistGradientBoostingClassifier(
-            max_iter=100, learning_rate=0.06, min_samples_leaf=10, class_weight="balanced",
+            max_iter=100, learning_rate=0.06, min_samples_leaf=least, class_weight="balanced",
             random_state=seed,
         )  # fmt: skip
         model.fit(features[~test], labels[~test])
