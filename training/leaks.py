@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from unreel.data.clip_facts import ClipFacts
 from unreel.data.manifest import Clip
@@ -98,7 +99,7 @@ def find_suspects(
             found += _of_score(clip, verdict)
     for pair in duplicates:
         if pair.contrary and not pair.paired and pair.groups[0] != pair.groups[1]:
-            why = f"shows the same as {pair.second}, which has the other label"
+            why = f"shows the same as {Path(pair.second).name}, which has the other label"
             found.append(Suspect(pair.first, label_of[pair.first], why))
     return found
 
