@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+EVIDENCE_LANES = ("objects",)
+"""What --lanes may name; each shows findings and none joins the score."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -62,5 +65,11 @@ class ScanConfig:
     recheck_crf: int = 23
     threads: int = 0
     """Model threads; 0 = as many as there are cores."""
+    lanes: tuple[str, ...] = EVIDENCE_LANES
+    """Lanes of evidence beside the score, of EVIDENCE_LANES; the learned lane always runs."""
+    max_findings: int = 8
+    """Of each lane; the rarest among camera clips are kept."""
+    object_detector: str | None = None
+    """ONNX file that names objects; None = whatever moves or changes is a thing."""
     trust_lists: tuple[str, ...] = ()
     """PEM files with the certificates of C2PA signers to trust."""

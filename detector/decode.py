@@ -12,6 +12,7 @@ import contextlib
 import math
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import av
@@ -39,6 +40,15 @@ more (1080p: 330 to 825 MB and twice the processor time, PyAV 91 MB)."""
 
 _BATCH_BYTES = 256 * 1024**2
 """Frames that decord may hold at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closer:
+    """Which frames of a small pass are wanted larger, and how large."""
+
+    positions: frozenset[int]
+    width: int
+    height: int
 
 
 class PyavSource:
@@ -149,23 +159,29 @@ class PyavSource:
         return bool(key <= pts[self._at])
 
     def small_frames(
-        self, wanted: Sequence[int] | None, width: int, height: int
-    ) -> Iterator[tuple[int, NDArray[np.uint8], bool]]:
+        self,
+        wanted: Sequence[int] | None,
+        width: int,
+        height: int,
+        closer: Closer | None = None,
+    ) -> Iterator[tuple[int, NDArray[np.uint8], bool, NDArray[np.uint8] | None]]:
         """Decode frames at a small size, unrotated, with a fast filter.
 
         A pass over all frames fills `kept`.
 
         Args:
-            wanted: Positions (one seek each), or None for all frames.
+            wanted: Positions, ascending, or None for all frames.
             width: Pixels.
             height: Pixels.
+            closer: Some of the frames are wanted a little larger as well.
 
         Yields:
-            Position, (h, w, 3) RGB, damaged or not.
+            Position, (h, w, 3) RGB, damaged or not, the larger picture or None.
         """
         self._at = -1
         found = self._from(0) if wanted is None else self._singles(wanted)
         scaler = VideoReformatter()  # one for all frames: its tables take longer than the scaling
+        closer_scaler = VideoReformatter()
         for position, frame in found:
             if wanted is None:
                 self.kept.add(position, frame)
@@ -173,15 +189,33 @@ class PyavSource:
                 frame, width=width, height=height, format="rgb24", interpolation="FAST_BILINEAR"
             )
             pixels: NDArray[Any] = small.to_ndarray()
-            yield position, pixels, bool(frame.is_corrupt)
+            larger: NDArray[np.uint8] | None = None
+            if closer is not None and position in closer.positions:
+                # The plain filter: what shimmers here would look like things that come and go.
+                scaled = closer_scaler.reformat(
+                    frame,
+                    width=closer.width,
+                    height=closer.height,
+                    format="rgb24",
+                    interpolation="BILINEAR",
+                )
+                larger = np.asarray(scaled.to_ndarray(), np.uint8)
+            yield position, pixels, bool(frame.is_corrupt), larger
 
     def _singles(self, wanted: Sequence[int]) -> Iterator[tuple[int, Any]]:
-        for target in wanted:
-            for position, frame in self._from(target):
-                if position == target:
-                    yield position, frame
-                if position >= target:
-                    break
+        """Some frames; decoding goes on from one to the next where no key frame lies between."""
+        try:
+            for target in wanted:
+                if not self._goes_on_to(target):
+                    self._running = self._from(target)
+                for position, frame in self._running:
+                    self._at = position
+                    if position == target:
+                        yield position, frame
+                    if position >= target:
+                        break
+        finally:
+            self._at = -1  # whether what follows is damaged is not known
 
     def _picture(self, frame: Any) -> NDArray[np.uint8] | None:
         if (frame.height, frame.width) != self.size:

@@ -171,9 +171,11 @@ class Worker:
             self._pyav.kept = FrameStore(
                 request["likely"], min(KEPT_BYTES, self._memory_bytes // 8)
             )
-        for position, small, is_damaged in self._pyav.small_frames(
-            request["frames"], width, height
+        for position, small, is_damaged, larger in self._pyav.small_frames(
+            request["frames"], width, height, _closer(request)
         ):
+            if larger is not None:
+                self._send({"closer": position}, np.ascontiguousarray(larger).data)
             positions.append(position)
             pictures.append(small)
             if is_damaged:
@@ -203,6 +205,16 @@ class Worker:
         body = memoryview(payload).cast("B") if payload else memoryview(b"")
         _write(self._out, memoryview(FRAME.pack(len(text), len(body)) + text))
         _write(self._out, body)
+
+
+def _closer(request: dict[str, Any]) -> Any:
+    """The frames that are wanted larger, if any."""
+    from unreel.detector.decode import Closer
+
+    wanted = request["closer"]
+    if wanted is None:
+        return None
+    return Closer(frozenset(wanted["frames"]), wanted["width"], wanted["height"])
 
 
 def _write(descriptor: int, data: memoryview) -> None:

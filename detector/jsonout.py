@@ -16,7 +16,7 @@ from typing import Any
 from unreel.detector.provenance.asjson import as_json_types
 from unreel.detector.records import Evidence, Finding, Measured, Media, Report, Verdict
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 """First number: something was renamed or removed. Second number: something was added."""
 
 DECIMALS = 4

@@ -22,8 +22,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unreel.detector.canvas import Canvas
 from unreel.detector.config import Limits
 from unreel.detector.decoder_process import DecoderProcess, Message, Place
+from unreel.detector.dense import LONG_SIDE, DenseFrames
 from unreel.detector.errors import MediaError
 from unreel.detector.records import Media, Sample, Window
 from unreel.detector.sniff import open_regular, sniff_container
@@ -121,7 +123,7 @@ class Reader(AbstractContextManager["Reader"]):
         wanted = window.frame_indices
         if not wanted or wanted[0] < 0 or wanted[-1] >= len(self.pts_seconds):
             raise IndexError(f"frames {wanted} asked of a video with {len(self.pts_seconds)}")
-        canvas = _Canvas(wanted, self._media.height, self._media.width)
+        canvas = Canvas(wanted, self._media.height, self._media.width)
         sound = [p for p in wanted if self.is_sound[p]]
         damaged = len(wanted) - len(sound)
         if sound:
@@ -145,6 +147,7 @@ class Reader(AbstractContextManager["Reader"]):
         positions: Sequence[int] | None = None,
         long_side: int = 128,
         likely: Sequence[int] = (),
+        closer: DenseFrames | None = None,
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
         """One pass at low resolution, not rotated, for looking at the whole video.
 
@@ -156,6 +159,7 @@ class Reader(AbstractContextManager["Reader"]):
             long_side: Pixels of the longer side.
             likely: Frames that read() will probably be asked for after a pass over all: as far as
                 memory allows they are kept, and not decoded a second time.
+            closer: Takes those of the frames that it names at its own size, in the same pass.
 
         Yields:
             Positions (n,) and frames (n, h, w, 3) RGB of a few frames at a time.
@@ -163,10 +167,7 @@ class Reader(AbstractContextManager["Reader"]):
         Raises:
             MediaError: unreadable, timeout, out-of-memory, decoder-crash.
         """
-        coded = (self._media.width, self._media.height)
-        width, height = coded if self._media.rotation_degrees % 180 == 0 else coded[::-1]
-        scale = min(1.0, long_side / max(width, height))
-        width, height = max(8, round(width * scale)), max(8, round(height * scale))
+        width, height = self._small_size(long_side)
         seconds = self._limits.wall_seconds_per_request
         request = {
             "do": "small",
@@ -175,9 +176,23 @@ class Reader(AbstractContextManager["Reader"]):
             "frames": None if positions is None else [int(p) for p in positions],
             "likely": [int(p) for p in likely],
             "soft_seconds": 0.8 * seconds,
+            "closer": None,
         }
+        shape_closer = (0, 0, 3)
+        if closer is not None:
+            larger = self._small_size(LONG_SIDE)
+            shape_closer = (larger[1], larger[0], 3)
+            request["closer"] = {
+                "frames": list(closer.positions),
+                "width": larger[0],
+                "height": larger[1],
+            }
         seen = np.zeros(len(self.pts_seconds), np.bool_)
         for message in self._exchange(request, seconds, None):
+            if closer is not None and "closer" in message.header:
+                picture = np.frombuffer(message.payload, np.uint8).reshape(shape_closer)
+                closer.take(int(message.header["closer"]), picture)
+                continue
             found = message.header.get("positions")
             if found:
                 seen[found] = True
@@ -191,6 +206,13 @@ class Reader(AbstractContextManager["Reader"]):
                 if not message.header["complete"]:
                     lost = lost[lost < np.flatnonzero(seen).max(initial=0)]
                 self._note_damage({*message.header["damaged"], *lost.tolist()})
+
+    def _small_size(self, long_side: int) -> tuple[int, int]:
+        """(width, height) as decoded, not rotated, never enlarged."""
+        coded = (self._media.width, self._media.height)
+        width, height = coded if self._media.rotation_degrees % 180 == 0 else coded[::-1]
+        scale = min(1.0, long_side / max(width, height))
+        return max(8, round(width * scale)), max(8, round(height * scale))
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -308,25 +330,6 @@ class Reader(AbstractContextManager["Reader"]):
 
 _PROCESS_CODES = ("timeout", "decoder-crash", "out-of-memory")
 """The child is gone after these."""
-
-
-class _Canvas:
-    """Where the pictures of one window go, straight from the pipe."""
-
-    def __init__(self, wanted: Sequence[int], height: int, width: int) -> None:
-        self.frames: NDArray[np.uint8] = np.empty((len(wanted), height, width, 3), np.uint8)
-        self.filled: NDArray[np.bool_] = np.zeros(len(wanted), np.bool_)
-        self._row = {position: row for row, position in enumerate(wanted)}
-
-    def place(self, header: dict[str, Any], payload_bytes: int) -> memoryview:
-        """The row of a picture; a size that was not announced is an error."""
-        row = self._row.get(header["position"])
-        if row is None or payload_bytes != self.frames[0].nbytes:
-            raise MediaError("unreadable", "the decoder gave a frame that was not asked for")
-        if (header["height"], header["width"]) != self.frames.shape[1:3]:
-            raise MediaError("unreadable", "the picture size changes within the video")
-        self.filled[row] = True
-        return memoryview(self.frames[row]).cast("B")
 
 
 def _media_of(

@@ -161,8 +161,9 @@ class Measured:
     """A lane looked and has something to say."""
 
     lane: str
-    logit: float
-    """Of the clip, before calibration; higher = generated."""
+    logit: float | None
+    """Of the clip, before calibration; higher = generated. None: the lane shows findings and never
+    joins the score."""
     windows: tuple[WindowScore, ...] = ()
     findings: tuple[Finding, ...] = ()
     score: float | None = None

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 from unreel.detector.config import SamplingConfig, ScanConfig
 from unreel.detector.decoder_server import start_early
+from unreel.detector.detecting import ObjectDetector, load_detector
 from unreel.detector.errors import MediaError
+from unreel.detector.evidence import EvidenceLanes
 from unreel.detector.identity import fingerprint
 from unreel.detector.lanes.guard import GuardedLane
 from unreel.detector.lanes.learned import NAME, LearnedLane
@@ -62,6 +64,7 @@ def scan_video(
         start_early()  # it loads its decoders while this process loads the model
     model = model or load_model(threads=config.threads)
     model.calibration.operating_point(config.fpr, POOLED)  # raises what no file can change
+    _detector(config)  # the same
     stages = Stages(progress)
     stages.enter("provenance", "reading what it says of itself")
     provenance = _provenance(os.fsdecode(path), config)
@@ -113,8 +116,10 @@ def _judge(
     gallery: Gallery | None,
 ) -> Report:
     stages.enter("shots", "looking for cuts")
+    beside = EvidenceLanes(config.lanes, reader, _detector(config), config.max_findings)
     sampling = replace(model.sampling, max_windows=config.max_windows or model.sampling.max_windows)
-    shots = find_shots(reader, _frames_if_uncut(reader, sampling))
+    likely = _frames_if_uncut(reader, sampling)
+    shots = find_shots(reader, likely, closer=beside.closer, glance=beside.glance)
     windows = plan_windows(reader.pts_seconds, shots, sampling)
 
     learned = LearnedLane(model)
@@ -138,6 +143,9 @@ def _judge(
         stages.enter("recheck", "re-encoding and judging again")
         evidence, recheck_logit = guarded.recheck(evidence, config.recheck_crf)
 
+    stages.enter("evidence", "looking at objects and motion")
+    found = beside.finish(shots)
+
     shot_scores = score_shots(shots, windows, evidence, calibration)
     verdict = decide(
         evidence,
@@ -155,7 +163,7 @@ def _judge(
         bytes=media.bytes,
         verdict=verdict,
         shots=shot_scores,
-        evidence=(evidence,),
+        evidence=(evidence, *found),
         sampled_pts_seconds=tuple(sampled),
         recheck_score=None if recheck_logit is None else calibration.score(recheck_logit),
     )
@@ -163,6 +171,13 @@ def _judge(
         stages.enter("pictures", "keeping pictures for the report")
         gallery.take(report, reader, learned.pictures(), calibration.reference(bucket))
     return report
+
+
+def _detector(config: ScanConfig) -> ObjectDetector | None:
+    """What names objects, loaded once for each file's path."""
+    if config.object_detector is None or not config.lanes:
+        return None
+    return load_detector(config.object_detector)
 
 
 def _frames_if_uncut(reader: Reader, sampling: SamplingConfig) -> list[int]:

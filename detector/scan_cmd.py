@@ -19,6 +19,7 @@ import click
 from unreel.detector.commands import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, EXIT_UNREADABLE
 from unreel.detector.config import ScanConfig
 from unreel.detector.errors import UsageError
+from unreel.detector.evidence_options import chosen_lanes, evidence_options
 from unreel.detector.judging_options import (
     DEFAULTS,
     judging_options,
@@ -49,6 +50,9 @@ class ScanOptions:
     max_windows: int | None
     no_recheck: bool
     threads: int
+    lanes: str
+    max_findings: int
+    object_detector: Path | None
     fail_over: float | None
     time_limit: float
     memory_limit: int
@@ -79,6 +83,9 @@ class ScanOptions:
             fpr=self.fpr,
             recheck=not self.no_recheck,
             threads=self.threads,
+            lanes=chosen_lanes(self.lanes),
+            max_findings=self.max_findings,
+            object_detector=None if self.object_detector is None else str(self.object_detector),
             trust_lists=checked_trust_lists(self.trust_lists) if self.trust_lists else (),
         )
 
@@ -93,6 +100,7 @@ class ScanOptions:
     help="--json, with the facts of this run (start, host, seconds) added to each line.",
 )
 @judging_options
+@evidence_options
 @threads_option
 @click.option(
     "--fail-over",
@@ -141,6 +149,7 @@ def scan(**options: Any) -> None:
       unreel scan --json archive/ > archive.jsonl
       unreel scan --report clip.html --overlay marked.mp4 clip.mp4
       find . -name '*.mp4' -print0 | unreel scan --json -
+      unreel scan --explain object-vanish
       unreel scan --fail-over 0.95 upload.mp4 || echo "look at it first"
 
     \b

@@ -16,15 +16,18 @@ Dissolves and fades are not found; each side of one stays in the same shot.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unreel.detector.dense import DenseFrames
 from unreel.detector.media import Reader
 from unreel.detector.records import Media, Sample, Shot
+
+Glance = Callable[[NDArray[np.int64], NDArray[np.uint8]], None]
 
 FULL_PASS_SECONDS = 60.0
 FULL_PASS_GIGAPIXELS = 4.0
@@ -45,12 +48,21 @@ _STILL = 0.3
 _THUMB = (32, 18)
 
 
-def find_shots(reader: Reader, likely: Sequence[int] = ()) -> tuple[Shot, ...]:
+def find_shots(
+    reader: Reader,
+    likely: Sequence[int] = (),
+    *,
+    closer: DenseFrames | None = None,
+    glance: Glance | None = None,
+) -> tuple[Shot, ...]:
     """Split a video at its cuts.
 
     Args:
         reader: An open video.
         likely: Frames that will probably be read after this (see Reader.small_frames).
+        closer: Takes some frames at a larger size while all are looked at; of videos that are
+            not seen whole it gets none here.
+        glance: Told the positions (n,) and small frames (n, h, w, 3) of a pass over all frames.
 
     Returns:
         At least one shot; together they cover the video, in order.
@@ -61,7 +73,7 @@ def find_shots(reader: Reader, likely: Sequence[int] = ()) -> tuple[Shot, ...]:
     cuts: list[int] = []
     frames = len(reader.pts_seconds)
     if frames > 1 and is_seen_whole(reader.media):
-        cuts, seen = _cuts_of_pass(reader, likely)
+        cuts, seen = _cuts_of_pass(reader, likely, closer, glance)
         if seen < frames - 1:
             later = [c for c in _cuts_of_keys(reader) if c > seen]
             cuts = cuts + later
@@ -207,13 +219,20 @@ def _far_enough(
     return sorted(kept)
 
 
-def _cuts_of_pass(reader: Reader, likely: Sequence[int]) -> tuple[list[int], int]:
+def _cuts_of_pass(
+    reader: Reader,
+    likely: Sequence[int],
+    closer: DenseFrames | None,
+    glance: Glance | None,
+) -> tuple[list[int], int]:
     """Look at every frame; returns the cuts and the last position seen."""
     changes: list[NDArray[np.float64]] = []
     thumbs: list[NDArray[np.uint8]] = []
     places: list[NDArray[np.int64]] = []
     last: NDArray[np.uint8] | None = None
-    for positions, frames in reader.small_frames(likely=likely):
+    for positions, frames in reader.small_frames(likely=likely, closer=closer):
+        if glance is not None:
+            glance(positions, frames)
         changes.append(change_scores(frames, last))
         thumbs.append(thumbnails(frames))
         places.append(positions)

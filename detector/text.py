@@ -214,6 +214,8 @@ def _evidence(report: Report) -> list[str]:
         name = "" if lines else "Evidence"
         lines += row(name, f"{finding.lane} {span} {printable(finding.explanation)}")
     for evidence in report.evidence:
+        if isinstance(evidence, Measured) and evidence.logit is None and not evidence.findings:
+            lines += row("" if lines else "Evidence", f"{evidence.lane}: nothing found")
         if not isinstance(evidence, Measured):
             kind = "Not looked" if evidence.status == "skipped" else "Failed"
             lines += row(kind, f"{evidence.lane}: {printable(evidence.reason)}")

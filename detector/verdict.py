@@ -37,7 +37,7 @@ BAND_FACTOR = 5.0
 
 def calibrated(evidence: Evidence, calibration: Calibration) -> Evidence:
     """The same evidence with scores beside its logits."""
-    if not isinstance(evidence, Measured):
+    if not isinstance(evidence, Measured) or evidence.logit is None:
         return evidence
     windows = tuple(replace(w, score=calibration.score(w.logit)) for w in evidence.windows)
     return replace(evidence, windows=windows, score=calibration.score(evidence.logit))
@@ -95,6 +95,8 @@ def decide(
     """
     if not isinstance(evidence, Measured):
         return Verdict("inconclusive", None, None, None, None, (f"not judged: {evidence.reason}",))
+    if evidence.logit is None:
+        raise ValueError(f"lane {evidence.lane} has findings only: no verdict comes of it")
     point = _operating_point(calibration, fpr, bucket)
     band = calibration.operating_point(min(BAND_FACTOR * fpr, 0.5), point.bucket)
     score = calibration.score(evidence.logit)

@@ -1,0 +1,145 @@
+"""Runs the lanes that show what a person can check; none of them joins the score.
+
+    shot pass -> glance(every frame, very small)
+              -> dense frames -> Scene -> candidates of each lane -> reference -> findings
+
+A lane gives candidates, generously; `reference.json` decides which are odd enough to be said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unreel.detector.dense import DenseFrames, plan_dense
+from unreel.detector.detecting import ObjectDetector
+from unreel.detector.errors import MediaError
+from unreel.detector.lanes.objects import ObjectsLane
+from unreel.detector.records import Evidence, Failed, Finding, Measured, Shot, Skipped
+from unreel.detector.reference import load_reference
+from unreel.detector.scenes import ClipScenes, build_scene
+
+if TYPE_CHECKING:
+    from unreel.detector.media import Reader
+
+
+class EvidenceLane(Protocol):
+    """What a lane of evidence does."""
+
+    name: str
+
+    def glance(self, positions: NDArray[np.int64], frames: NDArray[np.uint8]) -> None:
+        """Look at every frame (n, h, w, 3), long side 128, as they are decoded; all in order.
+
+        Of long videos only single frames are decoded: then this is never called.
+        """
+
+    def candidates(self, clip: ClipScenes) -> list[Finding]:
+        """What might be worth a look; percentiles are filled in later."""
+
+
+LANES: dict[str, Callable[[], EvidenceLane]] = {
+    "objects": ObjectsLane,
+}
+"""By name; the order of the report."""
+
+
+class EvidenceLanes:
+    """The chosen lanes on one clip.
+
+    Args:
+        names: Of LANES.
+        reader: An open video.
+        detector: Names objects; None = whatever moves is a thing.
+        max_findings: Strongest findings of each lane that are kept.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        reader: Reader,
+        detector: ObjectDetector | None = None,
+        max_findings: int = 8,
+    ) -> None:
+        self._lanes: dict[str, EvidenceLane] = {name: LANES[name]() for name in names}
+        self._failed: dict[str, Failed] = {}
+        self._reader = reader
+        self._detector = detector
+        self._max_findings = max_findings
+        self.closer: DenseFrames | None = None
+        if self._lanes:
+            media = reader.media
+            turns = media.rotation_degrees // 90
+            self.closer = DenseFrames(plan_dense(reader.pts_seconds), turns, media.width)
+
+    def glance(self, positions: NDArray[np.int64], frames: NDArray[np.uint8]) -> None:
+        """Pass on frames of the shot pass."""
+        for name, lane in self._lanes.items():
+            if name not in self._failed:
+                try:
+                    lane.glance(positions, frames)
+                except Exception as error:
+                    self._fail(name, error)
+
+    def finish(self, shots: Sequence[Shot]) -> tuple[Evidence, ...]:
+        """Judge what was seen.
+
+        Raises:
+            MediaError: The decoder is gone.
+        """
+        if self.closer is None:
+            return ()
+        clip = self._clip(shots, self.closer)
+        if isinstance(clip, str):
+            return tuple(Skipped(name, clip) for name in self._lanes)
+        return tuple(self._evidence(name, lane, clip) for name, lane in self._lanes.items())
+
+    def _clip(self, shots: Sequence[Shot], dense: DenseFrames) -> ClipScenes | str:
+        """The scenes, or why there are none."""
+        reader = self._reader
+        if not len(dense):  # of long videos the shot pass decodes key frames only
+            try:
+                for _ in reader.small_frames(dense.positions, closer=dense):
+                    pass
+            except MediaError as error:
+                if error.code != "unreadable":
+                    raise
+                return f"no frames in a row could be read: {error.message}"
+        dense.drop(np.flatnonzero(~reader.is_sound).tolist())
+        stretches = dense.stretches(reader.pts_seconds, shots)
+        if not stretches:
+            return "no shot with at least 6 frames in a row"
+        try:
+            scenes = tuple(build_scene(stretch, self._detector) for stretch in stretches)
+        except Exception as error:
+            for name in self._lanes:
+                self._fail(name, error)
+            scenes = ()
+        return ClipScenes(reader.media, tuple(shots), scenes, reader.pts_seconds, reader.is_key)
+
+    def _evidence(self, name: str, lane: EvidenceLane, clip: ClipScenes) -> Evidence:
+        if name not in self._failed:
+            try:
+                found = lane.candidates(clip)
+                reference = load_reference("detector" if self._detector else "plain")
+                kept = strongest(reference.judged(found), self._max_findings)
+                return Measured(name, None, (), kept)
+            except Exception as error:
+                self._fail(name, error)
+        return self._failed[name]
+
+    def _fail(self, name: str, error: Exception) -> None:
+        reason = f"it broke, which is a defect of unreel, please report it: {error!r}"
+        self._failed[name] = Failed(name, reason)
+
+
+def strongest(findings: Iterable[Finding], count: int) -> tuple[Finding, ...]:
+    """The rarest among camera clips, of equally rare ones the strongest; by time."""
+    ranked = sorted(
+        findings, key=lambda f: (-(f.percentile_among_real or 0.0), -f.value, f.t_start, f.code)
+    )
+    kept = ranked[:count]
+    return tuple(sorted(kept, key=lambda f: (f.t_start, f.code)))

@@ -1,0 +1,289 @@
+"""Objects lane: do things come, go, double or change into others without a cause that one can see?
+
+Measures: compact places that change at once while everything around goes on (local_changes.py),
+    and, with a detector, how many things of a class there are over time (object_tracks.py).
+Why generators leave it: they have no list of the things in a scene; what is hidden, small or
+    crowded is painted anew from frame to frame.
+Blind: things that fade over seconds, crowds, low frame rates, what happens at the frame's edge.
+    Captions, screens and lights that are switched in the scene look like things that come and go.
+Source: object permanence as a test, cf. World Consistency Score (2508.00144); DeeptraceReward for
+    what people mark.
+Command: unreel scan --lanes objects
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unreel.detector.lanes.object_counts import count_candidates
+from unreel.detector.local_changes import LocalChange, likeness
+from unreel.detector.records import Finding
+from unreel.detector.scenes import ClipScenes, Scene
+
+NAME = "objects"
+FLOOR = 4.0
+"""Weaker changes are not even candidates."""
+MIN_FADING = 0.25
+"""Of LocalChange.fading: how clearly a thing was there before, or is there after."""
+MIN_LIKENESS = 0.6
+"""Of a thing to itself two frames on: what is less alike flashed up, or is too blurred to say."""
+MAX_ELSEWHERE = 0.85
+"""Of a thing to anything nearby in the frame in which it is not there: it only moved."""
+MIN_STEADINESS = 0.3
+"""Share of points that agree on the camera's motion."""
+EDGE_SHARE = 0.02
+"""Nearer to the frame's edge than this share of its width a thing may have come in, or gone out."""
+RETURN_SECONDS = 3.0
+"""A thing that is back within this time flickered."""
+MAX_SHIFT = 1.2
+"""Box sizes between the place where a thing went and where it is back."""
+MIN_TWIN = 0.86
+"""Likeness of two things that are one thing twice."""
+MIN_SAME = 0.5
+"""Likeness of what went to what came back."""
+CHECKED = (
+    "cut", "motion blur and fast motion", "entry or exit at the frame's edge",
+    "flash and single frames", "motion of the camera",
+)  # fmt: skip
+
+
+class ObjectsLane:
+    """See the module."""
+
+    name = NAME
+
+    def glance(self, positions: NDArray[np.int64], frames: NDArray[np.uint8]) -> None:
+        """Nothing: the dense frames are enough."""
+
+    def candidates(self, clip: ClipScenes) -> list[Finding]:
+        """What might be worth a look, of all scenes."""
+        found: list[Finding] = []
+        for scene in clip.scenes:
+            found += _of_changes(scene)
+            if scene.has_names:
+                found += count_candidates(scene)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """A thing that came or went at once."""
+
+    change: LocalChange
+    came: bool
+    value: float
+
+
+def _of_changes(scene: Scene) -> list[Finding]:
+    events = [event for change in scene.changes if (event := _event(scene, change))]
+    pairs = _returns(scene, events)
+    paired = {id(event) for pair in pairs for event in pair}
+    found = [_flicker(scene, went, back) for went, back in pairs]
+    for event in events:
+        if id(event) in paired:
+            continue
+        twin = _twin(scene, event) if event.came else None
+        found.append(_single(scene, event) if twin is None else _duplicate(scene, event, twin))
+    return found
+
+
+def _event(scene: Scene, change: LocalChange) -> _Event | None:
+    """The change as a thing that came or went, if it is one."""
+    came = change.fading < 0
+    there, elsewhere = (change.stays, change.came_from) if came else (change.stood, change.moved_on)
+    if abs(change.fading) < MIN_FADING or there < MIN_LIKENESS or elsewhere > MAX_ELSEWHERE:
+        return None
+    if _at_edge(scene, change.box) or scene.camera.steadiness[change.index] < MIN_STEADINESS:
+        return None
+    certain = 0.5 + 0.5 * abs(change.fading)
+    value = change.strength * certain * _pace(scene, change.index)
+    return _Event(change, came, value) if value >= FLOOR else None
+
+
+def _pace(scene: Scene, index: int) -> float:
+    """1 at ten frames a second and more, less below: between far frames anything can happen."""
+    times = scene.stretch.pts_seconds
+    return float(min(1.0, 0.1 / max(times[index] - times[index - 1], 1e-3)) ** 2)
+
+
+def _at_edge(scene: Scene, box: Sequence[float]) -> bool:
+    height, width = scene.stretch.frames.shape[1:3]
+    margin = max(4.0, EDGE_SHARE * width)
+    x, y, w, h = box
+    return bool(x < margin or y < margin or x + w > width - margin or y + h > height - margin)
+
+
+def _returns(scene: Scene, events: Sequence[_Event]) -> list[tuple[_Event, _Event]]:
+    """Pairs of going and coming (or coming and going) of one thing, each used once."""
+    times, used, pairs = scene.stretch.pts_seconds, set(), []
+    for k, first in enumerate(events):
+        if id(first) in used:
+            continue
+        for second in events[k + 1 :]:
+            gap = times[second.change.index] - times[first.change.index]
+            if gap <= 0 or id(second) in used or first.came == second.came:
+                continue
+            if gap <= RETURN_SECONDS and _same_thing(scene, first, second):
+                pairs.append((first, second))
+                used |= {id(first), id(second)}
+                break
+    return pairs
+
+
+def _same_thing(scene: Scene, first: _Event, second: _Event) -> bool:
+    """Whether what went here is what came there: near, of one size, alike."""
+    a, b = first.change, second.change
+    size = max(a.box[2], a.box[3], b.box[2], b.box[3])
+    times = scene.stretch.pts_seconds
+    gap = float(times[b.index] - times[a.index])
+    start, end = _stable(scene, a), _stable(scene, b)
+    if np.linalg.norm(end - start) > MAX_SHIFT * size * (1 + gap):
+        return False
+    ratio = (a.box[2] * a.box[3]) / (b.box[2] * b.box[3])
+    if not 0.33 < ratio < 3.0:
+        return False
+    seen_first = a.index if first.came else a.index - 1
+    seen_second = b.index if second.came else b.index - 1
+    frames = scene.stretch.frames
+    x, y = b.box[0] + b.box[2] / 2, b.box[1] + b.box[3] / 2
+    there = (x - a.box[2] / 2, y - a.box[3] / 2, a.box[2], a.box[3])
+    return likeness(frames[seen_first], a.box, frames[seen_second], there) >= MIN_SAME
+
+
+def _stable(scene: Scene, change: LocalChange) -> NDArray[np.float64]:
+    """Centre in the coordinates of the first frame: the camera's motion is taken out."""
+    x, y, w, h = change.box
+    matrix = scene.camera.to_first[change.index]
+    return np.asarray(matrix[:, :2] @ [x + w / 2, y + h / 2] + matrix[:, 2], np.float64)
+
+
+def _twin(scene: Scene, event: _Event) -> tuple[tuple[float, float, float, float], float] | None:
+    """The place elsewhere in the same frame that shows what came, and how alike it is."""
+    import cv2
+
+    box, frame = event.change.box, scene.stretch.frames[event.change.index]
+    x, y, w, h = (int(side) for side in box)
+    patch = frame[y : y + h, x : x + w]
+    if min(patch.shape[:2]) < 8 or patch.std() < 8:
+        return None
+    found = np.nan_to_num(cv2.matchTemplate(frame, patch, cv2.TM_CCOEFF_NORMED))
+    found[max(0, y - h * 3 // 4) : y + h * 3 // 4, max(0, x - w * 3 // 4) : x + w * 3 // 4] = -1
+    row, column = np.unravel_index(int(found.argmax()), found.shape)
+    best = float(found[row, column])
+    if best < MIN_TWIN:
+        return None
+    return (float(column), float(row), box[2], box[3]), best
+
+
+def _boxes(
+    scene: Scene, spans: Sequence[tuple[int, Sequence[float]]]
+) -> tuple[tuple[float, float, float, float, float], ...]:
+    return tuple(scene.displayed(index, box) for index, box in spans)
+
+
+def _single(scene: Scene, event: _Event) -> Finding:
+    """A thing that came or went and stayed so."""
+    times, at, box = scene.stretch.pts_seconds, event.change.index, event.change.box
+    before, now = float(times[at - 1]), float(times[at])
+    if event.came:
+        code = "object-appear"
+        seen = range(at, min(at + 4, len(times)))
+        words = f"Something is there at {now:.2f} s that was not there at {before:.2f} s"
+    else:
+        code = "object-vanish"
+        seen = range(max(0, at - 4), at)
+        words = f"Something that was there at {before:.2f} s is gone at {now:.2f} s"
+    counts = (0.0, 1.0) if event.came else (1.0, 0.0)
+    return Finding(
+        code=code,
+        lane=NAME,
+        t_start=before,
+        t_end=now,
+        boxes=_boxes(scene, [(i, box) for i in seen]),
+        statistic="abruptness of a local change",
+        value=event.value,
+        percentile_among_real=None,
+        confounders_checked=CHECKED,
+        explanation=(
+            f"{words}: one place changes at once, the rest goes on; nothing entered or left at "
+            "the edge, and there is no cut."
+        ),
+        series=((before, counts[0]), (now, counts[1])),
+    )
+
+
+def _flicker(scene: Scene, first: _Event, second: _Event) -> Finding:
+    """One thing more or one less for a while."""
+    times, a, b = scene.stretch.pts_seconds, first.change, second.change
+    start, end = float(times[a.index]), float(times[b.index])
+    usual, meanwhile = (0, 1) if first.came else (1, 0)
+    words = (
+        f"Something comes from one frame to the next at {start:.2f} s and goes so at {end:.2f} s"
+        if first.came
+        else f"Something is gone from {start:.2f} s and is back at {end:.2f} s"
+    )
+    path = [
+        (i, _between(a.box, b.box, (times[i] - start) / max(end - start, 1e-6)))
+        for i in range(max(0, a.index - 3), min(b.index + 4, len(times)))
+    ]
+    before = float(times[max(0, a.index - 1)])
+    return Finding(
+        code="object-count-flicker",
+        lane=NAME,
+        t_start=start,
+        t_end=end,
+        boxes=_boxes(scene, path),
+        statistic="abruptness of the weaker of two local changes that undo each other",
+        value=1.5 * min(first.value, second.value),
+        percentile_among_real=None,
+        confounders_checked=CHECKED,
+        explanation=(
+            f"{words} ({usual}, {meanwhile}, {usual}): it looks the same, and nothing passed in "
+            "front of it or came in from the edge."
+        ),
+        series=((before, usual), (start, meanwhile), (end, usual)),
+    )
+
+
+def _between(
+    a: Sequence[float], b: Sequence[float], share: float
+) -> tuple[float, float, float, float]:
+    t = float(np.clip(share, 0, 1))
+    x, y, w, h = (p + t * (q - p) for p, q in zip(a, b, strict=True))
+    return x, y, w, h
+
+
+def _duplicate(
+    scene: Scene, event: _Event, twin: tuple[tuple[float, float, float, float], float]
+) -> Finding:
+    """A thing came that is there already."""
+    times, at = scene.stretch.pts_seconds, event.change.index
+    frames = scene.stretch.frames
+    end, last = float(times[-1]), len(times) - 1
+    place, alike = twin
+    for i in range(at + 1, len(times)):
+        if likeness(frames[at], event.change.box, frames[i]) < MIN_SAME:
+            end, last = float(times[i]), i
+            break
+    spans = [(i, box) for i in range(at, min(last, at + 4)) for box in (event.change.box, place)]
+    before, now = float(times[at - 1]), float(times[at])
+    return Finding(
+        code="object-duplicate",
+        lane=NAME,
+        t_start=now,
+        t_end=end,
+        boxes=_boxes(scene, spans),
+        statistic="abruptness of a local change that shows what stands elsewhere",
+        value=event.value * alike,
+        percentile_among_real=None,
+        confounders_checked=(*CHECKED, "likeness by chance"),
+        explanation=(
+            f"At {now:.2f} s a second one of what stands elsewhere is there, alike to "
+            f"{100 * alike:.0f} %; it did not come in from the edge or from behind the first."
+        ),
+        series=((before, 1.0), (now, 2.0)),
+    )

@@ -1,0 +1,70 @@
+"""What is known of each stretch of a clip before any lane judges it: motion, objects, changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unreel.detector.dense import Stretch
+from unreel.detector.detecting import Detection, ObjectDetector, moving_things
+from unreel.detector.local_changes import LocalChange, StepMapper, StepMaps, find_changes
+from unreel.detector.object_tracks import ObjectTrack, track_objects
+from unreel.detector.records import Media, Shot
+from unreel.detector.tracking import CameraMotion, PointTracks, follow, greys
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One stretch of one shot; coordinates in its small pixels."""
+
+    stretch: Stretch
+    points: PointTracks
+    camera: CameraMotion
+    steps: tuple[StepMaps, ...]
+    """(n - 1): the first is of frames 0 and 1."""
+    changes: tuple[LocalChange, ...]
+    objects: tuple[ObjectTrack, ...]
+    """Of a detector, or what moves against the camera."""
+    has_names: bool
+    """Objects come from a detector and have classes."""
+
+    def displayed(
+        self, index: int, box: Sequence[float]
+    ) -> tuple[float, float, float, float, float]:
+        """A box (x, y, w, h) of a frame as findings have it: seconds, then displayed pixels."""
+        x, y, w, h = (float(side) * self.stretch.scale for side in box)
+        return float(self.stretch.pts_seconds[index]), x, y, w, h
+
+
+@dataclass(frozen=True, slots=True)
+class ClipScenes:
+    """All that the evidence lanes know of a clip."""
+
+    media: Media
+    shots: tuple[Shot, ...]
+    scenes: tuple[Scene, ...]
+    pts_seconds: NDArray[np.float64]
+    """(F,) of all frames, not only those of the scenes."""
+    is_key: NDArray[np.bool_]
+    """(F,)"""
+
+
+def build_scene(stretch: Stretch, detector: ObjectDetector | None = None) -> Scene:
+    """Follow points, camera and objects through a stretch and find what changes at once."""
+    grey = greys(stretch)
+    points, camera = follow(grey)
+    mapper, frames = StepMapper(), stretch.frames
+    steps = tuple(
+        mapper.maps(frames[i - 1], frames[i], grey[i - 1], grey[i]) for i in range(1, len(frames))
+    )
+    found: list[list[Detection]]
+    if detector is not None:
+        found = [detector.detect(frame) for frame in frames]
+    else:
+        found = [[], *(moving_things(step, camera, i) for i, step in enumerate(steps, start=1))]
+    objects = track_objects(found, stretch.pts_seconds, frames, camera)
+    changes = find_changes(steps, frames)
+    return Scene(stretch, points, camera, steps, changes, objects, detector is not None)
