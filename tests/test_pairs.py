@@ -297,9 +297,9 @@ def test_mixtures_have_masks_that_tell_where_they_differ(
         change = np.abs(frames.astype(int) - before).mean(axis=-1)
         if condition is None:
             assert (change[masks == 0] == 0).all()
-            assert change[masks == 255].mean() > 5
+            assert change[masks == masks.max()].mean() > 4
         else:
-            assert change[masks > 200].mean() > change[masks < 50].mean() + 2
+            assert change[masks > 128].mean() > change[masks < 50].mean() + 2
         assert json.loads(mixed.recipe)["reconstruction"]["autoencoder"] == "darker"
     again = blending.blend_all(tmp_path / "pairs", tmp_path / "out", settings)
     assert (again.made, again.kept) == (0, 4)
@@ -321,8 +321,8 @@ def test_the_command_lists_what_failed_and_says_so_by_its_exit_code(
     from unreel.data.pairs import autoencoders
 
     monkeypatch.setattr(autoencoders, "open_autoencoder", lambda spec, device: Darker())
-    call = ["pairs", "reconstruct", str(footage), str(tmp_path / "out"), "--crop", "64"]
-    result = CliRunner().invoke(main, [*call, "--codec", "lossless"])
+    call = ["pairs", "reconstruct", str(footage), str(tmp_path / "out"), "--autoencoder", "any"]
+    result = CliRunner().invoke(main, [*call, "--crop", "64", "--codec", "lossless"])
     assert result.exit_code == 3
     assert result.stdout.splitlines() == [str(tmp_path / "out" / "manifest.csv")]
     assert "2 pairs made, 0 were there, 1 sources failed" in result.stderr

@@ -165,7 +165,7 @@ def manifest(tmp_path: Path) -> Path:
     rows = ["path,label,group,sha256"]
     for n in range(6):
         name = write_video(tmp_path, Recipe(width=96, height=64, frames=18), f"c{n}").name
-        rows.append(f"{name},real,g{n},{n:064d}")
+        rows.append(f"{name},real,g{n},{str(n) * 64}")
     path = tmp_path / "manifest.csv"
     path.write_text("\n".join(rows) + "\n")
     return path

@@ -195,7 +195,8 @@ def _write(
 
     os.environ.setdefault("SVT_LOG", "1")  # errors only: it writes to stderr itself
     source = "gray" if frames.ndim == 3 else "rgb24"
-    with av.open(str(path), "w") as container:
+    # bitexact: Matroska otherwise gets a random number, and equal runs would give unequal files.
+    with av.open(str(path), "w", options={"fflags": "bitexact"}) as container:
         stream: Any = container.add_stream(codec.encoder, rate=30)
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = codec.pixel_format
