@@ -35,6 +35,7 @@ from unreel.detector.commands import Lazy, LazyGroup
         "evaluate": "Measure a model on labelled clips.",
         "pairs": "Make clips for training and for tests out of camera footage.",
         "bias": "Audit a set of clips for shortcuts.",
+        "retrain": "Teach a model a new generator.",
     },
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )

@@ -24,6 +24,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "cloud": ("fsspec", "s3fs"),
     "plant": ("pymunk",),
     "ray": ("ray",),
+    "hub": ("huggingface_hub",),
 }
 """Extra -> modules as they are imported. pyproject.toml gives their distributions and ranges."""
 

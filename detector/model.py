@@ -57,6 +57,17 @@ class Model:
         """
         return self._graphs.judge(frames)
 
+    def embed(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """What the encoder says of each frame of one window: what a new head is fitted on.
+
+        Args:
+            frames: (T, h, w, 3) RGB at the model's size.
+
+        Returns:
+            (T, D)
+        """
+        return self._graphs.embed(frames)
+
 
 def load_model(folder: str | os.PathLike[str] | None = None, threads: int = 0) -> Model:
     """Load a model folder.

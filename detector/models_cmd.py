@@ -16,6 +16,8 @@ from unreel.detector.commands import EXIT_UNREADABLE, Lazy, LazyGroup
         "export": Lazy(
             "unreel.training.commands:export", "Turn a training run into a model folder."
         ),
+        "push": Lazy("unreel.detector.hub_cmd:push", "Hand a model on: to a folder or a hub."),
+        "bank": Lazy("unreel.training.retrain_cmd:bank", "Make the bank that retraining replays."),
     },
 )
 def models() -> None:

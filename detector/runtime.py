@@ -70,6 +70,18 @@ class Graphs:
         )
         return WindowLogits(float(clip[0]), logits, patches)
 
+    def embed(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """What the frame graph says of frames, before any judgement.
+
+        Args:
+            frames: (T, h, w, 3) RGB at the model's size.
+
+        Returns:
+            (T, D)
+        """
+        each = self._pool.map(self._look_at, frames)
+        return np.concatenate([embedding for embedding, _, _ in each])
+
     def _look_at(self, frame: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
         """(h, w, 3) to embedding (1, D), logit (1,) and patch logits (1, gh, gw)."""
         names = ["embedding", "frame_logits", "patch_logits"]
