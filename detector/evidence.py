@@ -84,6 +84,17 @@ class EvidenceLanes:
                 except Exception as error:
                     self._fail(name, error)
 
+    def candidates(self, shots: Sequence[Shot]) -> tuple[list[Finding], ClipScenes | None]:
+        """All candidates of all lanes, however weak, and what they were found in.
+
+        Raises:
+            MediaError: The decoder is gone.
+        """
+        clip = self._clip(shots, self.closer) if self.closer is not None else ""
+        if isinstance(clip, str):
+            return [], None
+        return [f for lane in self._lanes.values() for f in lane.candidates(clip)], clip
+
     def finish(self, shots: Sequence[Shot]) -> tuple[Evidence, ...]:
         """Judge what was seen.
 

@@ -27,6 +27,8 @@ MIN_SPIKE = 6.0
 """Grey levels, mean over a cell, that a place must change by beyond its neighbours in time."""
 MIN_CELLS = 5
 """Smaller places are noise: 80 small pixels."""
+CORE_SHARE = 0.3
+"""Of the strongest change in a place: what changes less is spill of the flow, not the thing."""
 MAX_SHARE = 0.3
 """Larger changes are cuts, flashes or a hand over the lens."""
 MAX_PER_STEP = 6
@@ -172,7 +174,7 @@ def find_changes(steps: Sequence[StepMaps], frames: NDArray[np.uint8]) -> tuple[
     found: list[LocalChange] = []
     for at in range(1, len(steps) - 1):
         around = np.maximum(wide[at - 1], wide[at + 1])
-        spike = cv2.blur(both[at] - around, (3, 3))
+        spike = both[at] - around
         if (both[at] > MIN_SPIKE).mean() > MAX_SHARE:
             continue
         near = [k for k in (at - 2, at - 1, at + 1, at + 2) if 0 <= k < len(steps)]
@@ -189,15 +191,19 @@ def _places(
 ) -> list[LocalChange]:
     import cv2
 
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(
-        (spike > MIN_SPIKE).astype(np.uint8), connectivity=8
-    )
+    # Blurred, so that a thing is one place; the place itself is where it really changes.
+    blurred = cv2.blur(spike, (3, 3)) > MIN_SPIKE
+    count, labels = cv2.connectedComponents(blurred.astype(np.uint8), connectivity=8)
     found = []
     for label in range(1, count):
-        x, y, w, h, cells = (int(v) for v in stats[label])
+        mask = (labels == label) & (spike > MIN_SPIKE)
+        cells = int(mask.sum())
         if cells < MIN_CELLS:
             continue
-        mask = labels == label
+        core = mask & (spike >= CORE_SHARE * np.quantile(spike[mask], 0.9))
+        rows, columns = np.flatnonzero(core.any(axis=1)), np.flatnonzero(core.any(axis=0))
+        x, y = int(columns[0]), int(rows[0])
+        w, h = int(columns[-1]) + 1 - x, int(rows[-1]) + 1 - y
         rest = left_over[cv2.dilate(mask.astype(np.uint8), np.ones((5, 5), np.uint8)) == 0]
         found.append(
             LocalChange(

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unreel.detector.lanes.object_counts import count_candidates
-from unreel.detector.local_changes import LocalChange, likeness
+from unreel.detector.local_changes import CELL, LocalChange, likeness
 from unreel.detector.records import Finding
 from unreel.detector.scenes import ClipScenes, Scene
 
@@ -35,16 +35,18 @@ MAX_ELSEWHERE = 0.85
 """Of a thing to anything nearby in the frame in which it is not there: it only moved."""
 MIN_STEADINESS = 0.3
 """Share of points that agree on the camera's motion."""
-EDGE_SHARE = 0.02
-"""Nearer to the frame's edge than this share of its width a thing may have come in, or gone out."""
 RETURN_SECONDS = 3.0
 """A thing that is back within this time flickered."""
 MAX_SHIFT = 1.2
 """Box sizes between the place where a thing went and where it is back."""
-MIN_TWIN = 0.86
-"""Likeness of two things that are one thing twice."""
+MIN_TWIN = 0.8
+"""Likeness of two things that are one thing twice..."""
+MAX_TWIN_COLOURS = 14.0
+"""...and grey levels by which they may differ."""
 MIN_SAME = 0.5
 """Likeness of what went to what came back."""
+LIKE_STRENGTH = 0.25
+"""The weaker of going and coming against the stronger: one thing makes much the same change."""
 CHECKED = (
     "cut", "motion blur and fast motion", "entry or exit at the frame's edge",
     "flash and single frames", "motion of the camera",
@@ -82,12 +84,19 @@ def _of_changes(scene: Scene) -> list[Finding]:
     events = [event for change in scene.changes if (event := _event(scene, change))]
     pairs = _returns(scene, events)
     paired = {id(event) for pair in pairs for event in pair}
-    found = [_flicker(scene, went, back) for went, back in pairs]
+    found: list[Finding] = []
+    for first, second in pairs:
+        twin = _twin(scene, first) if first.came else None
+        if twin is None:
+            found.append(_flicker(scene, first, second))
+        else:
+            found.append(_duplicate(scene, first, twin, second.change.index))
     for event in events:
-        if id(event) in paired:
-            continue
-        twin = _twin(scene, event) if event.came else None
-        found.append(_single(scene, event) if twin is None else _duplicate(scene, event, twin))
+        if id(event) not in paired:
+            twin = _twin(scene, event) if event.came else None
+            found.append(
+                _single(scene, event) if twin is None else _duplicate(scene, event, twin, None)
+            )
     return found
 
 
@@ -111,10 +120,11 @@ def _pace(scene: Scene, index: int) -> float:
 
 
 def _at_edge(scene: Scene, box: Sequence[float]) -> bool:
+    """Whether a place has a cell at the frame's edge: there things come in and go out."""
     height, width = scene.stretch.frames.shape[1:3]
-    margin = max(4.0, EDGE_SHARE * width)
     x, y, w, h = box
-    return bool(x < margin or y < margin or x + w > width - margin or y + h > height - margin)
+    right, bottom = width // CELL * CELL, height // CELL * CELL
+    return bool(x < CELL or y < CELL or x + w > right - CELL or y + h > bottom - CELL)
 
 
 def _returns(scene: Scene, events: Sequence[_Event]) -> list[tuple[_Event, _Event]]:
@@ -137,6 +147,8 @@ def _returns(scene: Scene, events: Sequence[_Event]) -> list[tuple[_Event, _Even
 def _same_thing(scene: Scene, first: _Event, second: _Event) -> bool:
     """Whether what went here is what came there: near, of one size, alike."""
     a, b = first.change, second.change
+    if min(first.value, second.value) < LIKE_STRENGTH * max(first.value, second.value):
+        return False
     size = max(a.box[2], a.box[3], b.box[2], b.box[3])
     times = scene.stretch.pts_seconds
     gap = float(times[b.index] - times[a.index])
@@ -167,16 +179,21 @@ def _twin(scene: Scene, event: _Event) -> tuple[tuple[float, float, float, float
 
     box, frame = event.change.box, scene.stretch.frames[event.change.index]
     x, y, w, h = (int(side) for side in box)
-    patch = frame[y : y + h, x : x + w]
+    # Its middle: around it each of the two has a background of its own.
+    left, top = w // 6, h // 6
+    patch = frame[y + top : y + h - top, x + left : x + w - left]
     if min(patch.shape[:2]) < 8 or patch.std() < 8:
         return None
     found = np.nan_to_num(cv2.matchTemplate(frame, patch, cv2.TM_CCOEFF_NORMED))
-    found[max(0, y - h * 3 // 4) : y + h * 3 // 4, max(0, x - w * 3 // 4) : x + w * 3 // 4] = -1
+    near = slice(max(0, y + top - h // 2), y + h // 2), slice(max(0, x + left - w // 2), x + w // 2)
+    found[near] = -1
     row, column = np.unravel_index(int(found.argmax()), found.shape)
     best = float(found[row, column])
-    if best < MIN_TWIN:
+    there = frame[row : row + patch.shape[0], column : column + patch.shape[1]]
+    colours = float(np.abs(there.astype(np.float32) - patch).mean())
+    if best < MIN_TWIN or colours > MAX_TWIN_COLOURS:
         return None
-    return (float(column), float(row), box[2], box[3]), best
+    return (float(column - left), float(row - top), box[2], box[3]), best
 
 
 def _boxes(
@@ -258,17 +275,16 @@ def _between(
 
 
 def _duplicate(
-    scene: Scene, event: _Event, twin: tuple[tuple[float, float, float, float], float]
+    scene: Scene,
+    event: _Event,
+    twin: tuple[tuple[float, float, float, float], float],
+    gone: int | None,
 ) -> Finding:
-    """A thing came that is there already."""
+    """A thing came that is there already; `gone` is the frame in which it went again."""
     times, at = scene.stretch.pts_seconds, event.change.index
-    frames = scene.stretch.frames
-    end, last = float(times[-1]), len(times) - 1
+    last = len(times) - 1 if gone is None else gone
+    end = float(times[last])
     place, alike = twin
-    for i in range(at + 1, len(times)):
-        if likeness(frames[at], event.change.box, frames[i]) < MIN_SAME:
-            end, last = float(times[i]), i
-            break
     spans = [(i, box) for i in range(at, min(last, at + 4)) for box in (event.change.box, place)]
     before, now = float(times[at - 1]), float(times[at])
     return Finding(
