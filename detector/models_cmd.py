@@ -64,22 +64,24 @@ def list_models(ctx: click.Context, folders: tuple[Path, ...]) -> None:
 
 @models.command("pull", short_help="Fetch one file of a model and check it.")
 @click.argument("url")
-@click.option("--sha256", required=True, metavar="HEX", help="Hash that the file must have.")
+@click.option("--sha256", default="", metavar="HEX", help="Of a URL: hash that it must have.")
 @click.option(
     "--into",
     "folder",
-    required=True,
+    default=Path("."),
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Model folder that the file goes into; made when it is not there.",
+    help="Folder that the file goes into; made when it is not there.  [default: this one]",
 )
 def pull_file(url: str, sha256: str, folder: Path) -> None:
     """Fetch one file of a model over https. It is kept only if its SHA-256 is the one given.
 
-    This is the only command that opens a connection.
+    This is the only command that opens a connection. The name `objects` stands for FastestDet
+    (COCO, BSD-3-Clause), for `unreel scan --object-detector`.
 
     \b
-    Example:
+    Examples:
+      unreel models pull objects
       unreel models pull https://models.example.org/large/model.onnx \\
           --sha256 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 \\
           --into my-models/large

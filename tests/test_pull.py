@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from unreel.detector.cli import main
 from unreel.detector.errors import UsageError
-from unreel.detector.pull import OnlyHttps, pull
+from unreel.detector.pull import PUBLISHED, OnlyHttps, pull
 
 CONTENT = b"weights" * 1000
 HASH = hashlib.sha256(CONTENT).hexdigest()
@@ -115,3 +115,20 @@ def test_the_command_says_what_is_off_in_one_line(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 2
     assert result.stderr.startswith("Error: no model is published under the name 'large'")
+
+
+def test_a_published_name_has_its_address_and_hash(tmp_path: Path) -> None:
+    server = Server(b"swapped")
+    with pytest.raises(UsageError, match="it was not kept"):
+        pull("objects", sha256="", folder=tmp_path, open_url=server)
+    (asked,) = server.asked
+    assert asked.startswith("https://")
+    assert asked.endswith("/FastestDet.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_published_detector_is_the_one_in_the_tests(corpus: Path) -> None:
+    weights = corpus.parent / "weights" / "fastestdet.onnx"
+    if not weights.is_file():
+        pytest.skip("no ../shared/weights beside the checkout")
+    assert hashlib.sha256(weights.read_bytes()).hexdigest() == PUBLISHED["objects"][1]

@@ -45,6 +45,8 @@ MAX_TWIN_COLOURS = 14.0
 """...and grey levels by which they may differ."""
 MIN_SAME = 0.5
 """Likeness of what went to what came back."""
+MIN_JUMPED = 0.4
+"""The same in one step: only the background around it is another."""
 LIKE_STRENGTH = 0.25
 """The weaker of going and coming against the stronger: one thing makes much the same change."""
 CHECKED = (
@@ -82,6 +84,8 @@ class _Event:
 
 def _of_changes(scene: Scene) -> list[Finding]:
     events = [event for change in scene.changes if (event := _event(scene, change))]
+    jumped = _jumped(scene, events)
+    events = [event for event in events if id(event) not in jumped]
     pairs = _returns(scene, events)
     paired = {id(event) for pair in pairs for event in pair}
     found: list[Finding] = []
@@ -144,6 +148,27 @@ def _returns(scene: Scene, events: Sequence[_Event]) -> list[tuple[_Event, _Even
     return pairs
 
 
+def _jumped(scene: Scene, events: Sequence[_Event]) -> set[int]:
+    """Things that go and come in one step, alike: a jump, which the physics lane says."""
+    frames, found = scene.stretch.frames, set()
+    for went in events:
+        for came in events:
+            at = came.change.index
+            if came.came and not went.came and went.change.index == at:
+                there = _centred_on(came.change.box, went.change.box)
+                if likeness(frames[at - 1], went.change.box, frames[at], there) >= MIN_JUMPED:
+                    found |= {id(went), id(came)}
+    return found
+
+
+def _centred_on(
+    box: Sequence[float], size_of: Sequence[float]
+) -> tuple[float, float, float, float]:
+    """A box of another's size around the middle of the first."""
+    x, y = box[0] + box[2] / 2, box[1] + box[3] / 2
+    return x - size_of[2] / 2, y - size_of[3] / 2, size_of[2], size_of[3]
+
+
 def _same_thing(scene: Scene, first: _Event, second: _Event) -> bool:
     """Whether what went here is what came there: near, of one size, alike."""
     a, b = first.change, second.change
@@ -161,8 +186,7 @@ def _same_thing(scene: Scene, first: _Event, second: _Event) -> bool:
     seen_first = a.index if first.came else a.index - 1
     seen_second = b.index if second.came else b.index - 1
     frames = scene.stretch.frames
-    x, y = b.box[0] + b.box[2] / 2, b.box[1] + b.box[3] / 2
-    there = (x - a.box[2] / 2, y - a.box[3] / 2, a.box[2], a.box[3])
+    there = _centred_on(b.box, a.box)
     return likeness(frames[seen_first], a.box, frames[seen_second], there) >= MIN_SAME
 
 

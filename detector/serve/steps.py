@@ -20,6 +20,7 @@ _STAGES: tuple[tuple[str, str, float], ...] = (
     ("looking for cuts", "shots", 0.1),
     ("judging", "judge", 0.75),
     ("re-encoding", "recheck", 0.8),
+    ("looking at objects", "evidence", 0.85),
     ("keeping pictures", "pictures", 0.95),
 )
 """First words of `scan_video`'s progress, a stable name, and about how much of the work is done."""
@@ -30,7 +31,7 @@ class Step:
     """Where a scan is."""
 
     stage: str
-    """provenance, open, shots, read, judge, recheck, pictures or work."""
+    """provenance, open, shots, read, judge, recheck, evidence, pictures or work."""
     share: float
     """About how much is done, 0..1."""
     number: int = 0

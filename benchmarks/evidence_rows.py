@@ -1,0 +1,55 @@
+"""Candidates of clips as `evidence.py measure` keeps them, and the thresholds that follow."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ALLOWED = 0.0035
+"""Share of camera clips that may have a finding, for each statistic: 1 of 289. About a dozen of
+them together stay below the 5 % that a scan at default severity may have."""
+
+Key = tuple[str, str]
+"""Code and statistic."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The candidates of one clip by one lane."""
+
+    clip: str
+    kind: str
+    """real, generated or planted."""
+    lane: str
+    mode: str
+    flow: float | None
+    """Mean motion, small pixels a second; None = that lane did not say."""
+    found: tuple[dict[str, Any], ...]
+
+
+def read_rows(paths: Iterable[Path]) -> list[Row]:
+    """All lines of some files; of a clip that stands twice the last one counts."""
+    rows: dict[tuple[str, str, str, str], Row] = {}
+    for path in paths:
+        for line in Path(path).read_text(encoding="utf-8").splitlines():
+            raw = json.loads(line)
+            row = Row(
+                raw["clip"], raw["set"], raw["lane"], raw["mode"], raw.get("flow"),
+                tuple(raw["findings"]),
+            )  # fmt: skip
+            rows[row.clip, row.kind, row.lane, row.mode] = row
+    return list(rows.values())
+
+
+def maxima(rows: Iterable[Row]) -> dict[Key, dict[str, float]]:
+    """Strongest candidate of each clip: by code and statistic, then by clip."""
+    strongest: dict[Key, dict[str, float]] = defaultdict(dict)
+    for row in rows:
+        for f in row.found:
+            best = strongest[f["code"], f["statistic"]]
+            best[row.clip] = max(best.get(row.clip, 0.0), f["value"])
+    return dict(strongest)
