@@ -13,12 +13,32 @@ from unreel.detector.config import ScanConfig
 Command = Callable[..., Any]
 DEFAULTS = ScanConfig()
 
+
+class ModelFolder(click.Path):
+    """A model folder by path, or a published model by its name."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The folder; a name stands for the place that `unreel models pull` puts it in."""
+        from unreel.detector.assemble import place_of, published_models
+
+        if str(value) in published_models() and not Path(value).is_dir():
+            place = place_of(str(value))
+            if not (place / "DONE").exists():
+                self.fail(
+                    f"the model {value} is not on this machine yet: `unreel models pull {value}` "
+                    "fetches it",
+                    param, ctx,
+                )  # fmt: skip
+            return place
+        return super().convert(value, param, ctx)
+
+
 model_option = click.option(
     "--model",
     "model_folder",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Model folder to judge with.  [default: the one in the package]",
+    type=ModelFolder(path_type=Path),
+    metavar="NAME|DIR",
+    help="Model to judge with: base, or a folder.  [default: the one in the package]",
 )
 threads_option = click.option(
     "--threads",

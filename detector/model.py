@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from unreel.detector.calibration import Calibration, load_calibration
 from unreel.detector.config import SamplingConfig
 from unreel.detector.errors import ModelError
+from unreel.detector.preprocess import squeezed
 from unreel.detector.records import ModelInfo
 from unreel.detector.runtime import Graphs, WindowLogits
 
@@ -46,16 +47,20 @@ class Model:
         self.sampling = SamplingConfig(**config["sampling"])
         """As the model was trained."""
         self.short_side = int(config["short_side"])
-        """Pixels at which frames are judged."""
+        """Pixels at which frames are kept for judging."""
+        self.frame_stride = int(config.get("frame_stride", 1))
+        """Every so many-th frame of a window is judged."""
+        self._square = int(config.get("square", 0))
         self._graphs = graphs
 
     def judge(self, frames: NDArray[np.uint8]) -> WindowLogits:
         """What the model says of one window.
 
         Args:
-            frames: (T, h, w, 3) RGB at the model's size, T >= 2.
+            frames: (T, h, w, 3) RGB at the model's size, T >= 2, those that are judged. An encoder
+                that takes squares gets them squeezed into one.
         """
-        return self._graphs.judge(frames)
+        return self._graphs.judge(squeezed(frames, self._square) if self._square else frames)
 
     def embed(self, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
         """What the encoder says of each frame of one window: what a new head is fitted on.

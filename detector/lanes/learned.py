@@ -59,8 +59,9 @@ class LearnedLane:
         if len(sample.frames) < self._model.sampling.min_frames:
             self._too_few += 1
             return
-        small = to_model_size(sample.frames, short_side=self._model.short_side)
-        self._kept.append(_Kept(sample.window.shot, small, sample.pts_seconds))
+        stride = self._model.frame_stride
+        small = to_model_size(sample.frames[::stride], short_side=self._model.short_side)
+        self._kept.append(_Kept(sample.window.shot, small, sample.pts_seconds[::stride]))
 
     def finish(self) -> Evidence:
         """Judge what was taken in."""
