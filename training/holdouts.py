@@ -62,7 +62,7 @@ def leave_one_generator_out(
     judged = np.array([not c.is_face_only for c in clips])
     found: dict[str, dict[str, Any]] = {}
     for name, own in _generators(clips, judged).items():
-        groups = {clips[i].group for i in np.flatnonzero(own)}
+        groups = {c.group for c, mine in zip(clips, own, strict=True) if mine}
         outside = own | np.array([c.group in groups for c in clips])
         areas: dict[str, list[float]] = {condition: [] for condition in conditions}
         for fold in np.unique(where):

@@ -13,7 +13,7 @@ class TokenRecipe:
     name: str = "base"
     version: str = "0.1.0"
     backbone: str = "clip-vit-base-patch16"
-    layers: tuple[int, ...] = (3, 5, 7, 9, 11)
+    layers: tuple[int, ...] = (2, 3, 4, 5, 6, 7, 8, 9, 10, 11)
     """Whose class tokens are judged, counted from 0."""
     map_layer: int = 7
     """Whose place tokens become the heat map."""
@@ -27,7 +27,9 @@ class TokenRecipe:
     frame_step_seconds: float = 0.25
     frame_stride: int = 2
     """Every so many-th frame of a window is judged: neighbours say nearly the same."""
-    conditions: dict[str, float] = field(default_factory=lambda: {"canonical": 1.0})
+    conditions: dict[str, float] = field(
+        default_factory=lambda: {"raw": 1.0, "canonical": 1.0, "hard": 1.0}
+    )
     """Conditions that training clips are seen under, with their weights."""
     folds: int = 5
     seed: int = 0

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from unreel.data.manifest import Clip
 from unreel.data.splits import check_no_leak
-from unreel.training.batches import draw_weights
 from unreel.training.clip_encoder import WIDTH
 from unreel.training.linear_head import LinearHead, TokenHeads, fit_head
 from unreel.training.token_recipe import TokenRecipe
@@ -71,11 +70,10 @@ class TokenTable:
         for condition, share in self.recipe.conditions.items():
             frame, place = self.of(condition)
             here = np.flatnonzero(usable & np.isfinite(frame).all(axis=1))
-            drawn = draw_weights([self.clips[i] for i in here]) * len(here)
             rows.append(frame[here])
             places.append(place[here])
             labels.append(self.labels[here])
-            weights.append(share * drawn / sum(self.recipe.conditions.values()))
+            weights.append(np.full(len(here), share / sum(self.recipe.conditions.values())))
         y, w = np.concatenate(labels), np.concatenate(weights)
         settings = {"components": self.recipe.components, "strength": self.recipe.strength}
         return TokenHeads(
