@@ -55,7 +55,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         helper.make_node("AveragePool", ["pixel_values"], ["pooled"], kernel_shape=[16, 16],
                          strides=[16, 16]),
         helper.make_node("Reshape", ["pooled", "shape"], ["flat"]),
-        helper.make_node("Transpose", ["flat"], ["places"], perm=[0, 2, 1]),
+        helper.make_node("Transpose", ["flat"], ["colours"], perm=[0, 2, 1]),
     ]  # fmt: skip
     weights = [numpy_helper.from_array(np.array([0, 3, 196], np.int64), "shape")]
     outputs = []
@@ -63,7 +63,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         matrix = rng.normal(size=(3, WIDTH)).astype(np.float32)
         weights.append(numpy_helper.from_array(matrix, f"{name}/matrix"))
         nodes += [
-            helper.make_node("MatMul", ["places", f"{name}/matrix"], [f"{name}/product"]),
+            helper.make_node("MatMul", ["colours", f"{name}/matrix"], [f"{name}/product"]),
             helper.make_node("Abs", [f"{name}/product"], [f"{name}/places"]),
             helper.make_node("ReduceMean", [f"{name}/places"], [f"{name}/class"], axes=[1]),
             helper.make_node("Concat", [f"{name}/class", f"{name}/places"], [name], axis=1),
