@@ -66,12 +66,12 @@ class Model:
         """What the encoder says of each frame of one window: what a new head is fitted on.
 
         Args:
-            frames: (T, h, w, 3) RGB at the model's size.
+            frames: (T, h, w, 3) RGB at the model's size, those that are judged.
 
         Returns:
             (T, D)
         """
-        return self._graphs.embed(frames)
+        return self._graphs.embed(squeezed(frames, self._square) if self._square else frames)
 
 
 def load_model(folder: str | os.PathLike[str] | None = None, threads: int = 0) -> Model:
