@@ -56,7 +56,8 @@ def leave_one_generator_out(
         tell: Receives progress lines.
 
     Returns:
-        Generator -> clips, and AUC (mean over the folds of camera clips) by condition.
+        Generator -> clips, and AUC (mean over the folds of camera clips) by condition; None where
+        nothing of a class is left to fit on.
     """
     clips, where = table.clips, np.asarray(folds)
     judged = np.array([not c.is_face_only for c in clips])
@@ -67,13 +68,18 @@ def leave_one_generator_out(
         areas: dict[str, list[float]] = {condition: [] for condition in conditions}
         for fold in np.unique(where):
             real = judged & (where == fold) & (table.labels == 0)
-            heads = table.fit(~outside & (where != fold))
+            rest = ~outside & (where != fold) & judged
+            if len(np.unique(table.labels[rest])) < 2:
+                continue  # its groups are all that there is of one class
+            heads = table.fit(rest)
             for condition in conditions:
                 logits = table.logits(heads, condition)
                 inside = (real | own) & np.isfinite(logits)
-                areas[condition].append(auc(table.labels[inside], logits[inside]))
+                if len(np.unique(table.labels[inside])) == 2:
+                    areas[condition].append(auc(table.labels[inside], logits[inside]))
         found[name] = {"clips": int(own.sum())} | {
-            condition: round(float(np.nanmean(values)), 4) for condition, values in areas.items()
+            condition: round(float(np.mean(values)), 4) if values else None
+            for condition, values in areas.items()
         }
         tell(f"left out {name}: {found[name]}")
     return found
