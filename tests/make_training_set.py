@@ -12,7 +12,7 @@ from unreel.detector.encode import H264Writer
 
 
 def make_training_set(folder: Path) -> Path:
-    """Write 24 clips of two seconds, in 12 groups of one of each class, by two generators; returns the manifest."""
+    """Write 24 clips in 12 groups of one of each class, by two generators; returns the manifest."""
     folder.mkdir(parents=True, exist_ok=True)
     clips = []
     for number in range(24):
@@ -20,7 +20,8 @@ def make_training_set(folder: Path) -> Path:
         _clip(path, flickers=number % 2 == 1, seed=number)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         label = "generated" if number % 2 else "real"
-        clips.append(Clip(path, label, f"g{number // 2}", generator="xy"[number // 12] * (number % 2),
+        generator = "xy"[number // 12] * (number % 2)
+        clips.append(Clip(path, label, f"g{number // 2}", generator=generator,
                           source=f"s{number % 3}", sha256=digest))  # fmt: skip
     write_manifest(folder / "manifest.csv", clips)
     return folder / "manifest.csv"

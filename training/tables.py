@@ -76,8 +76,8 @@ def holdouts_table(found: dict[str, Any]) -> str:
     parts = []
     if left := found.get("leave_one_out"):
         names = [key for key in next(iter(left.values())) if key != "clips"]
-        rows = [[g, str(row["clips"]), *(_number(row[n]) for n in names)]
-                for g, row in sorted(left.items(), key=lambda item: item[1][names[0]] or 0)]  # fmt: skip
+        weakest = sorted(left.items(), key=lambda item: item[1][names[0]] or 0)
+        rows = [[g, str(row["clips"]), *(_number(row[n]) for n in names)] for g, row in weakest]
         parts.append(_table(["generator, left out of training", "clips", *names], rows))
     if seeds := found.get("seeds"):
         rows = [
