@@ -71,5 +71,5 @@ def test_threads_change_nothing() -> None:
     assert alone.clip == beside.clip
     np.testing.assert_array_equal(alone.frames, beside.frames)
     np.testing.assert_array_equal(alone.patches, beside.patches)
-    assert alone.patches.shape == (5, 2, 3)
+    assert alone.patches.shape == (5, 14, 14)
     np.testing.assert_allclose(alone.patches.mean(axis=(1, 2)), alone.frames, atol=1e-4)

@@ -224,6 +224,7 @@ class BrokenJudge:
     def __init__(self, working: Model, windows_before: int) -> None:
         self.info, self.calibration = working.info, working.calibration
         self.sampling, self.short_side = working.sampling, working.short_side
+        self.frame_stride = working.frame_stride
         self._working, self._left = working, windows_before
 
     def judge(self, frames: np.ndarray) -> object:
