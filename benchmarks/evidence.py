@@ -31,13 +31,22 @@ from unreel.data.pairs.truth import read_planted
 from unreel.detector.config import EVIDENCE_LANES, Limits
 from unreel.detector.detecting import ObjectDetector
 from unreel.detector.evidence import EvidenceLanes
+from unreel.detector.lanes.cadence import HELD, HELD_STATISTIC
+from unreel.detector.lanes.flight import FALL_STATISTIC, FLIGHT_STATISTIC
 from unreel.detector.lanes.object_counts import STATISTIC as count_statistic
 from unreel.detector.media import open_media
 from unreel.detector.records import Finding
 from unreel.detector.reference import PATH, as_dict
 from unreel.detector.shots import find_shots
 
-NEVER_SEEN = {("detector", "objects"): [("object-count-flicker", count_statistic)]}
+_RARE_LAWS = [("inverted-gravity", FLIGHT_STATISTIC), ("uneven-fall", FALL_STATISTIC)]
+NEVER_SEEN = {
+    ("detector", "objects"): [("object-count-flicker", count_statistic)],
+    ("plain", "physics"): _RARE_LAWS,
+    ("detector", "physics"): _RARE_LAWS,
+    ("plain", "residual"): [(HELD, HELD_STATISTIC)],
+    ("detector", "residual"): [(HELD, HELD_STATISTIC)],
+}
 """Statistics of lanes that need not have a candidate in any clip."""
 MAX_BOXES = 12
 """Kept of a candidate: enough for the overlap of boxes."""

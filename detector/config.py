@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-EVIDENCE_LANES = ("objects",)
+EVIDENCE_LANES = ("objects", "physics", "residual")
 """What --lanes may name; each shows findings and none joins the score."""
 
 

@@ -18,6 +18,8 @@ from unreel.detector.dense import DenseFrames, plan_dense
 from unreel.detector.detecting import ObjectDetector
 from unreel.detector.errors import MediaError
 from unreel.detector.lanes.objects import ObjectsLane
+from unreel.detector.lanes.physics import PhysicsLane
+from unreel.detector.lanes.residual import ResidualLane
 from unreel.detector.records import Evidence, Failed, Finding, Measured, Shot, Skipped
 from unreel.detector.reference import load_reference
 from unreel.detector.scenes import ClipScenes, build_scene
@@ -43,6 +45,8 @@ class EvidenceLane(Protocol):
 
 LANES: dict[str, Callable[[], EvidenceLane]] = {
     "objects": ObjectsLane,
+    "physics": PhysicsLane,
+    "residual": ResidualLane,
 }
 """By name; the order of the report."""
 

@@ -23,7 +23,7 @@ from unreel.detector.shots import MIN_CHANGE
 
 MAX_PAN = 0.12
 """A camera that moves further than this share of the width has no ground that is seen again."""
-MIN_AREA, MAX_AREA = 0.004, 0.16
+MIN_AREA, MAX_AREA = 0.0025, 0.25
 """Share of the frame that a thing covers for it to be cut out."""
 MIN_SHARE = 0.6
 """Of the seconds asked for: shorter stretches are not used."""
@@ -220,7 +220,7 @@ def _chain(masks: list[NDArray[np.uint8]]) -> list[NDArray[np.uint8]] | None:
                 return None
         size = float(stats[best, cv2.CC_STAT_AREA])
         rest = float(sizes.sum()) - size
-        if not MIN_AREA * area < size < MAX_AREA * area or rest > 1.5 * size:
+        if not MIN_AREA * area < size < MAX_AREA * area or rest > 2 * size:
             return None
         before = (centres[best], size)
         one = (labels == best).astype(np.uint8)
