@@ -271,7 +271,7 @@ def _flicker(scene: Scene, first: _Event, second: _Event) -> Finding:
         (i, _between(a.box, b.box, (times[i] - start) / max(end - start, 1e-6)))
         for i in range(max(0, a.index - 3), min(b.index + 4, len(times)))
     ]
-    before = float(times[max(0, a.index - 1)])
+    before, after = (float(times[i]) for i in (path[0][0], path[-1][0]))
     return Finding(
         code="object-count-flicker",
         lane=NAME,
@@ -286,7 +286,7 @@ def _flicker(scene: Scene, first: _Event, second: _Event) -> Finding:
             f"{words} ({usual}, {meanwhile}, {usual}): it looks the same, and nothing passed in "
             "front of it or came in from the edge."
         ),
-        series=((before, usual), (start, meanwhile), (end, usual)),
+        series=((before, usual), (start, meanwhile), (end, usual), (after, usual)),
     )
 
 
