@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unreel.detector import assemble as assembling
-from unreel.detector.assemble import assemble, encoder_content, place_of
+from unreel.detector.assemble import assemble, encoder_content, place_of, published_models
 from unreel.detector.cli import main
 from unreel.detector.errors import UsageError
 from unreel.detector.onnx_merge import merged
@@ -195,3 +195,13 @@ def test_squares_hold_the_whole_frame() -> None:
     assert small.shape == (2, 50, 50, 3)
     assert small[0, 25, 5, 0] == 0
     assert small[0, 25, 45, 0] == 200
+
+
+def test_the_package_publishes_base_without_its_encoder() -> None:
+    assert published_models() == ["base"]
+    folder = assembling.PACKAGED / "base"
+    config = json.loads((folder / "config.json").read_text())
+    assert set(config["encoder"]) >= {"package", "member", "sha256", "bytes"}
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    assert size < 3_000_000
+    assert not (folder / "model.onnx").exists()
