@@ -34,6 +34,7 @@ from unreel.detector.evidence import EvidenceLanes
 from unreel.detector.lanes.cadence import HELD, HELD_STATISTIC
 from unreel.detector.lanes.flight import FALL_STATISTIC, FLIGHT_STATISTIC
 from unreel.detector.lanes.object_counts import STATISTIC as count_statistic
+from unreel.detector.lanes.objects import TWICE
 from unreel.detector.media import open_media
 from unreel.detector.records import Finding
 from unreel.detector.reference import PATH, as_dict
@@ -41,7 +42,11 @@ from unreel.detector.shots import find_shots
 
 _RARE_LAWS = [("inverted-gravity", FLIGHT_STATISTIC), ("uneven-fall", FALL_STATISTIC)]
 NEVER_SEEN = {
-    ("detector", "objects"): [("object-count-flicker", count_statistic)],
+    ("plain", "objects"): [("object-duplicate", TWICE)],
+    ("detector", "objects"): [
+        ("object-duplicate", TWICE),
+        ("object-count-flicker", count_statistic),
+    ],
     ("plain", "physics"): _RARE_LAWS,
     ("detector", "physics"): _RARE_LAWS,
     ("plain", "residual"): [(HELD, HELD_STATISTIC)],

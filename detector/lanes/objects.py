@@ -47,6 +47,8 @@ MIN_SAME = 0.5
 """Likeness of what went to what came back."""
 MIN_JUMPED = 0.4
 """The same in one step: only the background around it is another."""
+TWICE = "abruptness of a local change that shows what stands elsewhere"
+"""The statistic of duplicates."""
 LIKE_STRENGTH = 0.25
 """The weaker of going and coming against the stronger: one thing makes much the same change."""
 CHECKED = (
@@ -317,7 +319,7 @@ def _duplicate(
         t_start=now,
         t_end=end,
         boxes=_boxes(scene, spans),
-        statistic="abruptness of a local change that shows what stands elsewhere",
+        statistic=TWICE,
         value=event.value * alike,
         percentile_among_real=None,
         confounders_checked=(*CHECKED, "likeness by chance"),
