@@ -34,11 +34,12 @@ test: .venv/test.stamp
 	$(PYTEST) -m "not slow" $(ARGS)
 
 # Ray and an S3 server of this machine's own, for the audit.
-test-slow: .venv/test.stamp .venv/train.stamp .venv/pairs.stamp .venv/ray.stamp .venv/cloud.stamp .venv/test-cloud.stamp
+test-slow: .venv/test.stamp .venv/train.stamp .venv/notebooks.stamp $(DEMO) .venv/pairs.stamp .venv/ray.stamp .venv/cloud.stamp .venv/test-cloud.stamp
 	@for name in chromium chromium-browser google-chrome-stable google-chrome; do \
 	  command -v $$name >/dev/null && exit 0; done; \
 	  echo "no Chromium here, so the tests of pages in it are skipped: apt-get install chromium" >&2
 	$(PYTEST) $(ARGS)
+	$(if $(ARGS),,$(PYTEST) --nbmake notebooks)
 
 # mypy looks into the types of torch, FastAPI and cryptography: with their extras, or the answers differ.
 lint: .venv/dev.stamp .venv/train.stamp .venv/serve.stamp .venv/provenance.stamp
@@ -59,7 +60,7 @@ bench: .venv/core.stamp
 	@$(INSTALL) --editable .
 	@touch $@
 
-.venv/test.stamp .venv/dev.stamp .venv/train.stamp .venv/pairs.stamp .venv/serve.stamp .venv/provenance.stamp .venv/ray.stamp .venv/cloud.stamp .venv/test-cloud.stamp: .venv/%.stamp: .venv/core.stamp
+.venv/test.stamp .venv/dev.stamp .venv/train.stamp .venv/pairs.stamp .venv/serve.stamp .venv/provenance.stamp .venv/ray.stamp .venv/cloud.stamp .venv/test-cloud.stamp .venv/notebooks.stamp: .venv/%.stamp: .venv/core.stamp
 	@echo "installing the $* extra into .venv" >&2
 	@$(INSTALL) --editable ".[$*]"
 	@touch $@
