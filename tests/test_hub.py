@@ -134,5 +134,6 @@ def test_the_commands(tmp_path: Path) -> None:
     runner = CliRunner()
     result = runner.invoke(main, ["models", "push", str(DEFAULT_FOLDER), str(share)])
     assert result.exit_code == 0 and result.output == f"{share}\n"
-    pull_folder(str(share), mine)
+    result = runner.invoke(main, ["models", "pull", str(share), "--into", str(mine)])
+    assert result.exit_code == 0 and result.output == f"{mine}\n", result.output
     assert "small" in runner.invoke(main, ["models", "list", str(mine)]).output

@@ -85,7 +85,8 @@ def _embedding(
     windows = [np.asarray(w) for w in cache.load(clip, name).windows]
     if not windows:
         return None
-    each = [model.embed(window).mean(axis=0) for window in windows]  # (D,) of each window
+    judged = [window[:: model.frame_stride] for window in windows]
+    each = [model.embed(window).mean(axis=0) for window in judged]  # (D,) of each window
     vector = np.mean(each, axis=0).astype(np.float16)
     partial = kept.with_suffix(".partial.npy")
     np.save(partial, vector)
