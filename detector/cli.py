@@ -36,6 +36,7 @@ from unreel.detector.commands import Lazy, LazyGroup
         "pairs": "Make clips for training and for tests out of camera footage.",
         "bias": "Audit a set of clips for shortcuts.",
         "retrain": "Teach a model a new generator.",
+        "data": "Pack training sets as shards.",
     },
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )

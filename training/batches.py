@@ -36,6 +36,28 @@ def draw_weights(clips: Sequence[Clip]) -> NDArray[np.float64]:
     return weights / weights.sum()
 
 
+def made_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """The same batches, made in a thread while the network works on those before.
+
+    What goes wrong in the thread is raised here.
+    """
+    ready: queue.Queue[Batch | Exception | None] = queue.Queue(maxsize=4)
+
+    def produce() -> None:
+        try:
+            for batch in batches:
+                ready.put(batch)
+            ready.put(None)
+        except Exception as error:  # handed to the caller, whatever it is
+            ready.put(error)
+
+    threading.Thread(target=produce, daemon=True).start()
+    while (found := ready.get()) is not None:
+        if isinstance(found, Exception):
+            raise found
+        yield found
+
+
 class TrainingBatches:
     """All batches of one run, in order; the same for the same seed.
 
@@ -77,16 +99,7 @@ class TrainingBatches:
             )
         share = self._recipe.batch // ranks
         mine = range(rank * share, (rank + 1) * share)
-        ready: queue.Queue[Batch | None] = queue.Queue(maxsize=4)
-
-        def produce() -> None:
-            for step in range(first, last):
-                ready.put(self._batch(step, mine))
-            ready.put(None)
-
-        threading.Thread(target=produce, daemon=True).start()
-        while (batch := ready.get()) is not None:
-            yield batch
+        return made_ahead(self._batch(step, mine) for step in range(first, last))
 
     def _batch(self, step: int, places: range) -> Batch:
         names = list(self._recipe.conditions)

@@ -41,6 +41,10 @@ def _tell(line: str) -> None:
     "--first-weights", metavar="imagenet|random|FILE",
     help="What the backbone starts from, instead of the recipe's.",
 )  # fmt: skip
+@click.option(
+    "--shards", type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Stream frames from here (`unreel data pack`) instead of decoding clips.",
+)  # fmt: skip
 @click.option("--track", type=click.Choice(["mlflow"]), help="Log there too (its own install).")
 @_CACHE
 @_ENCODER
@@ -53,6 +57,7 @@ def train(
     device: str,
     backbone: str | None,
     first_weights: str | None,
+    shards: Path | None,
     track: str | None,
     cache_folder: Path,
     encoder: Path | None,
@@ -76,7 +81,8 @@ def train(
     run_training(
         with_backbone(load_recipe(recipe), backbone, first_weights),
         read_manifest(manifest), out, cache_folder,
-        parts=part, device=device, track=track or "", encoder=encoder, workers=workers, tell=_tell,
+        parts=part, device=device, track=track or "", shards=shards,
+        encoder=encoder, workers=workers, tell=_tell,
     )  # fmt: skip
     click.echo(out / "model" if not part or "model" in part else out)
 

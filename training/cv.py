@@ -104,13 +104,16 @@ def train_fold(
     tell: Tell,
     device: str = "cpu",
     track: str = "",
+    shards: Path | None = None,
 ) -> None:
     """Train one fold's model on the clips of the other folds, without face-only clips."""
     inside = [c for c in clips if run.fold_of[c.sha256] != fold and not c.is_face_only]
     outside = [c for c in clips if run.fold_of[c.sha256] == fold]
     check_no_leak(inside, outside)
     folder = run.folder / f"fold{fold}"
-    train_split(inside, cache, run.tuned, folder, device=device, track=track, tell=tell)
+    train_split(
+        inside, cache, run.tuned, folder, device=device, track=track, shards=shards, tell=tell
+    )
 
 
 def trained_network(

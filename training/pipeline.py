@@ -60,6 +60,7 @@ def run_training(
     device: str = "cpu",
     encoder: Path | None = None,
     track: str = "",
+    shards: Path | None = None,
     workers: int = 2,
     tell: Tell = lambda _: None,
 ) -> None:
@@ -74,6 +75,8 @@ def run_training(
         device: "cpu" or "cuda".
         encoder: Of a recipe on a frozen encoder: its file or wheel; None = fetched once.
         track: "mlflow" logs there too.
+        shards: Folder of `unreel data pack`: clips are then neither read nor decoded. Only parts
+            that train can be made from it.
         workers: Decoding processes.
         tell: Receives progress lines.
 
@@ -86,7 +89,12 @@ def run_training(
         raise UsageError(f"unknown part {unknown[0]!r}, allowed are {', '.join(known)}")
     if missing := [c.path for c in clips if not c.sha256]:
         raise UsageError(f"{len(missing)} clips of the manifest have no sha256, e.g. {missing[0]}")
-    if changed := check_hashes(clips):
+    if shards and "model" in (parts or known):
+        raise UsageError(
+            "scores and the model folder need the clips: name the --part that --shards trains, and "
+            "make the model without --shards afterwards"
+        )
+    if changed := check_hashes(clips) if shards is None else []:
         raise UsageError(
             f"{len(changed)} clips are not those of the manifest, e.g. {changed[0]}: put them "
             "back, or list what is there with its own sha256 and take another --out"
@@ -98,7 +106,7 @@ def run_training(
     run = open_run(out, clips, recipe)
     cache = run.cache(cache_folder)
     needed = dict.fromkeys((*recipe.conditions, *recipe.calibration_conditions))
-    for problem in cache.fill(clips, needed, workers=workers, tell=tell):
+    for problem in () if shards else cache.fill(clips, needed, workers=workers, tell=tell):
         tell(f"left out: {problem}")
     if isinstance(recipe, TokenRecipe):
         _train_tokens(run, clips, cache, encoder, parts or known, workers, tell)
@@ -108,12 +116,14 @@ def run_training(
     for part in parts or known:
         if part == "final":
             inside = [c for c in clips if not c.is_face_only]
-            train_split(inside, cache, recipe, out / part, device=device, track=track, tell=tell)
+            train_split(inside, cache, recipe, out / part, device=device, track=track,
+                        shards=shards, tell=tell)  # fmt: skip
         elif part == "model":
             if first:
                 export_run(run, clips, cache, out / "model")
         else:
-            train_fold(run, int(part.removeprefix("fold")), clips, cache, tell, device, track)
+            fold = int(part.removeprefix("fold"))
+            train_fold(run, fold, clips, cache, tell, device, track, shards)
 
 
 def _train_tokens(

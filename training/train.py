@@ -31,6 +31,7 @@ from unreel.training.checkpoint import load_state, save_state
 from unreel.training.devices import fabric_of, is_first
 from unreel.training.recipe import Recipe
 from unreel.training.run_log import RunLog
+from unreel.training.shards import StreamedBatches
 
 
 def train_split(
@@ -41,6 +42,7 @@ def train_split(
     *,
     device: str = "cpu",
     track: str = "",
+    shards: Path | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> SpatioTemporalClassifier:
     """Train on `clips` and keep the weights in `folder`.
@@ -56,6 +58,7 @@ def train_split(
             finished folder is loaded instead of trained again, one that was cut off goes on.
         device: "cpu" or "cuda".
         track: "mlflow" logs there too.
+        shards: Folder that frames are streamed from instead of the cache.
         tell: Receives progress lines.
 
     Returns:
@@ -80,7 +83,12 @@ def train_split(
     fabric = fabric_of(device, recipe.precision)
 
     # ---- data -----------------------------------------------------------------------------------
-    batches = TrainingBatches(clips, cache, recipe, normalisation(network, recipe.backbone))
+    statistics = normalisation(network, recipe.backbone)
+    batches = (
+        StreamedBatches(clips, shards, recipe, statistics)
+        if shards
+        else TrainingBatches(clips, cache, recipe, statistics)
+    )
     steps = recipe.epochs * batches.steps_per_epoch
 
     # ---- network --------------------------------------------------------------------------------
