@@ -170,7 +170,7 @@ def test_from_a_folder_of_clips_to_a_model(banked: Path) -> None:
     new = next(r for r in rows if r["kind"] == "new" and r["condition"] == "canonical")
     assert new["after"] > new["before"] and new["after"] > 0.9
     code, text = run("scan", "--fpr", "0.2", "--model", folder, banked / "new" / "n3.mp4")
-    assert code == 0 and "0.1.0+newgen-1" in text
+    assert code == 0 and "+newgen-1" in text
 
 
 def test_the_gate_refuses_and_force_is_in_the_card(
