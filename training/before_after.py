@@ -140,8 +140,9 @@ def _auc_row(
         resampled(truth, x, groups, fpr=0.05, resamples=_RESAMPLES)[0] for x in (before, after)
     ]
     return _row(
-        kind, label, condition, int(positive.sum()), auc(truth, before), auc(truth, after), *draws
-    )
+        kind, label, condition, int(positive.sum()), auc(truth, before), auc(truth, after),
+        draws[0], draws[1],
+    )  # fmt: skip
 
 
 def above_threshold(logits: Array, folds: NDArray[np.int64], fpr: float) -> Mask:
@@ -169,22 +170,21 @@ def _fpr_row(
     )
     sizes = drawn @ np.bincount(group, minlength=count)
     draws = [drawn @ np.bincount(group, a, count) / sizes for a in alarms]
-    shares = [float(a.mean()) for a in alarms]
-    return _row("fpr", fpr_name(fpr), condition, len(before), *shares, *draws)
+    shares = float(alarms[0].mean()), float(alarms[1].mean())
+    return _row("fpr", fpr_name(fpr), condition, len(before), *shares, draws[0], draws[1])
 
 
 def _row(
     kind: Kind, label: str, condition: str, clips: int, before: float, after: float,
     before_draws: Array, after_draws: Array,
 ) -> Row:  # fmt: skip
-    ends = [
-        float(x)
+    (b_low, b_high), (a_low, a_high), (c_low, c_high) = (
+        map(float, np.percentile(draws, [2.5, 97.5]))
         for draws in (before_draws, after_draws, after_draws - before_draws)
-        for x in np.percentile(draws, [2.5, 97.5])
-    ]
+    )
     return Row(
-        kind, label, condition, clips, before, *ends[:2], after, *ends[2:4], after - before,
-        *ends[4:],
+        kind, label, condition, clips, before, b_low, b_high, after, a_low, a_high,
+        after - before, c_low, c_high,
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ conditions that are added later.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from unreel.data.canonical import CONDITIONS, Condition
@@ -55,7 +55,7 @@ def effect(wanted: Condition, shortcut: str) -> Effect:
     return "capped" if capped.get(shortcut, False) else "left"
 
 
-def advice(shown: dict[str, Sequence[Separation]], deciding: str, threshold: float) -> list[str]:
+def advice(shown: Mapping[str, Sequence[Separation]], deciding: str, threshold: float) -> list[str]:
     """Sentences, one for each shortcut that stands out in the deciding condition.
 
     Args:

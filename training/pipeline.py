@@ -100,9 +100,11 @@ def run_training(
             "back, or list what is there with its own sha256 and take another --out"
         )
     first = is_first()
-    together = processes() > 1 and isinstance(recipe, Recipe)
-    if together and not first:
-        fabric_of(device, recipe.precision).barrier()  # the first process writes what all read
+    fabric = None
+    if processes() > 1 and isinstance(recipe, Recipe):
+        fabric = fabric_of(device, recipe.precision)
+    if fabric is not None and not first:
+        fabric.barrier()  # the first process writes what all read
     run = open_run(out, clips, recipe)
     cache = run.cache(cache_folder)
     needed = dict.fromkeys((*recipe.conditions, *recipe.calibration_conditions))
@@ -111,8 +113,8 @@ def run_training(
     if isinstance(recipe, TokenRecipe):
         _train_tokens(run, clips, cache, encoder, parts or known, workers, tell)
         return
-    if together and first:
-        fabric_of(device, recipe.precision).barrier()
+    if fabric is not None and first:
+        fabric.barrier()
     for part in parts or known:
         if part == "final":
             inside = [c for c in clips if not c.is_face_only]

@@ -116,7 +116,7 @@ def train_split(
             optimiser.zero_grad(set_to_none=True)
             fabric.backward(loss)
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            rate = schedule.get_last_lr()[-1]
+            rate = float(schedule.get_last_lr()[-1])
             optimiser.step()
             schedule.step()
             _follow(average, network, min(recipe.ema, (1 + step) / (10 + step)))
