@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -225,10 +226,15 @@ def test_a_folder_of_diffusers_is_an_autoencoder(tmp_path: Path) -> None:
 
 
 def test_a_hub_that_cannot_be_asked_is_said_with_what_to_do(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pytest.importorskip("diffusers")
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with socket.socket() as taken:  # bound and not listening: nobody answers there
+        taken.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{taken.getsockname()[1]}")
+        _expect_advice()
+
+
+def _expect_advice() -> None:
     with pytest.raises(ModelError, match=r"hf download some/vae --local-dir DIR"):
         open_autoencoder("hf-hub:some/vae")

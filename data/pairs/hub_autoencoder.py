@@ -7,8 +7,11 @@ of `unreel pairs` that opens a connection, and only for an id that the user name
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import numpy as np
 import torch
@@ -18,6 +21,8 @@ from torch import Tensor
 from unreel.data.pairs.latents import Strength, moved
 from unreel.detector.errors import ModelError
 
+PATIENCE_SECONDS = 5.0
+"""For the hub's first sign of life."""
 _GROUP = 8
 """Video autoencoders take 1 + 4k or 1 + 8k frames: 1 + 8k serve both."""
 
@@ -85,12 +90,16 @@ def load_diffusers(spec: str, device: str) -> DiffusersAutoencoder:
 
     folder = Path(spec)
     where, _, revision = (spec, "", "") if folder.is_dir() else spec.partition("@")
+    # Without a connection the hub's client tries each file six times, half a minute each; what was
+    # fetched before is still found.
+    local = folder.is_dir() or not _hub_answers()
     problems = []
     for subfolder in (None, "vae"):
         try:
             model = AutoModel.from_pretrained(
-                where, subfolder=subfolder, revision=revision or None, use_safetensors=True
-            )
+                where, subfolder=subfolder, revision=revision or None, use_safetensors=True,
+                local_files_only=local,
+            )  # fmt: skip
         except Exception as error:  # the hub's errors, the network's, and those of broken files
             problems.append(f"{type(error).__name__}: {str(error).strip().splitlines()[0]:.160}")
             continue
@@ -103,3 +112,16 @@ def load_diffusers(spec: str, device: str) -> DiffusersAutoencoder:
         f"no folder {spec}, and the hub gave no autoencoder of that name ({problems[0]}). Without "
         f"a connection: run `hf download {where} --local-dir DIR` where there is one, then name DIR"
     )
+
+
+def _hub_answers() -> bool:
+    """Whether there is a way to the hub; taken for granted behind a proxy."""
+    if getproxies():
+        return True
+    address = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
+    port = address.port or (80 if address.scheme == "http" else 443)
+    try:
+        socket.create_connection((address.hostname or "", port), PATIENCE_SECONDS).close()
+    except OSError:
+        return False
+    return True
