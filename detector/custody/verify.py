@@ -227,7 +227,8 @@ def largest_difference(one: object, other: object) -> float | None:
 
 def config_of(settings: dict[str, Any]) -> ScanConfig:
     """Settings from a record, without trust lists, of which it holds only the hash."""
-    facts = {**settings, "trust_lists": ()}
+    # Records of before there were lanes of evidence name none: none ran.
+    facts = {**settings, "trust_lists": (), "lanes": tuple(settings.get("lanes", ()))}
     return ScanConfig(**{**facts, "limits": Limits(**_dict(facts["limits"]))})
 
 
