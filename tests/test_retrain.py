@@ -20,9 +20,11 @@ from make_media import Recipe, write_video
 from unreel.data.clip_facts import ClipFacts
 from unreel.data.manifest import Clip
 from unreel.detector.errors import ModelError, UsageError
+from unreel.detector.model import DEFAULT_FOLDER
 from unreel.training.bank import Bank, HeadSettings, known_clips, load_bank, save_bank
 from unreel.training.before_after import FPR, Gate, Row, above_threshold, compare, fpr_name, table
 from unreel.training.few_shot import curve
+from unreel.training.heads import encoder_digest
 from unreel.training.new_clips import clips_of, join_twins
 from unreel.training.refit import folds_of, out_of_fold
 from unreel.training.retrain import learn, refusals
@@ -188,6 +190,13 @@ def test_a_bank_comes_back_as_it_was(old: Bank, tmp_path: Path) -> None:
     assert all(
         np.array_equal(a.hashes, b.hashes) for a, b in zip(found.facts, old.facts, strict=True)
     )
+
+
+def test_the_model_in_the_package_has_its_bank() -> None:
+    bank = load_bank(DEFAULT_FOLDER / "bank.npz")
+    assert bank.encoder == encoder_digest(DEFAULT_FOLDER)
+    assert len(bank.clips) > 600 and {"raw", "canonical"} == set(bank.embeddings)
+    assert not any(c.source or c.note or c.path.name for c in bank.clips)
 
 
 def test_banks_of_two_encoders_are_not_mixed(old: Bank, new: Bank) -> None:

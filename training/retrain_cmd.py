@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
+
+from unreel.detector.judging_options import ModelFolder
 
 EXIT_REFUSED = 1
 _CACHE = click.option(
@@ -15,12 +18,25 @@ _WORKERS = click.option("--workers", default=2, show_default=True, help="Decodin
 _FOLDER = click.Path(path_type=Path, exists=True)
 
 
+class _Start(ModelFolder):
+    """A model folder, `small` for the one in the package, or one that was pulled by its name."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        from unreel.detector.model import DEFAULT_FOLDER
+
+        packaged = str(value) == "small" and not Path(value).is_dir()
+        return DEFAULT_FOLDER if packaged else super().convert(value, param, ctx)
+
+
 def _tell(line: str) -> None:
     click.echo(line, err=True)
 
 
 @click.command(short_help="Teach a model a new generator.")
-@click.option("--from", "model", required=True, type=_FOLDER, help="Model folder to start from.")
+@click.option(
+    "--from", "model", required=True, type=_Start(path_type=Path, exists=True),
+    help="Model to start from: a folder, or small for the one in the package.",
+)  # fmt: skip
 @click.option("--new", required=True, type=_FOLDER, help="Folder or manifest of its clips.")
 @click.option("--generator", required=True, help="Name of the new generator.")
 @click.option("--family", default="", help="Its family (t2v, i2v, v2v, ...), if it has one.")
@@ -61,8 +77,8 @@ def retrain(
 
     \b
     Examples:
-      unreel retrain --from base --new clips/newgen --generator newgen-1 --out runs/newgen
-      unreel retrain --from base --new newgen.csv --generator newgen-1 --real own-footage \\
+      unreel retrain --from small --new clips/newgen --generator newgen-1 --out runs/newgen
+      unreel retrain --from my-model --new newgen.csv --generator newgen-1 --real own-footage \\
           --out runs/newgen
 
     \b
