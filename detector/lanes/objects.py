@@ -47,6 +47,8 @@ MIN_SAME = 0.5
 """Likeness of what went to what came back."""
 MIN_JUMPED = 0.4
 """The same in one step: only the background around it is another."""
+MIN_TWICE = 12.0
+"""Weaker ones are held to what camera clips show of things that come at once."""
 TWICE = "abruptness of a local change that shows what stands elsewhere"
 """The statistic of duplicates."""
 LIKE_STRENGTH = 0.25
@@ -92,14 +94,14 @@ def _of_changes(scene: Scene) -> list[Finding]:
     paired = {id(event) for pair in pairs for event in pair}
     found: list[Finding] = []
     for first, second in pairs:
-        twin = _twin(scene, first) if first.came else None
+        twin = _twin(scene, first)
         if twin is None:
             found.append(_flicker(scene, first, second))
         else:
             found.append(_duplicate(scene, first, twin, second.change.index))
     for event in events:
         if id(event) not in paired:
-            twin = _twin(scene, event) if event.came else None
+            twin = _twin(scene, event)
             found.append(
                 _single(scene, event) if twin is None else _duplicate(scene, event, twin, None)
             )
@@ -203,6 +205,8 @@ def _twin(scene: Scene, event: _Event) -> tuple[tuple[float, float, float, float
     """The place elsewhere in the same frame that shows what came, and how alike it is."""
     import cv2
 
+    if not event.came or event.value < MIN_TWICE:
+        return None
     box, frame = event.change.box, scene.stretch.frames[event.change.index]
     x, y, w, h = (int(side) for side in box)
     # Its middle: around it each of the two has a background of its own.
