@@ -67,7 +67,7 @@ class Additions:
         self._graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 
-    def node(self, kind: str, inputs: Sequence[str], output: str, **attributes: object) -> str:
+    def node(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
         """A node with one output."""
         self._graph.node.append(helper.make_node(kind, list(inputs), [output], **attributes))
         return output
@@ -97,7 +97,7 @@ class Additions:
 
     def _scale_frames(self) -> None:
         """(N, 224, 224, 3) uint8 to what the published graph takes."""
-        shape = ["n", SIDE, SIDE, 3]
+        shape: list[str | int] = ["n", SIDE, SIDE, 3]
         frames = helper.make_tensor_value_info("frames", TensorProto.UINT8, shape)
         self._graph.input.append(frames)
         mean = 255 * np.array(MEAN, np.float32)[:, None, None]

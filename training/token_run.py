@@ -75,11 +75,14 @@ class TokenTable:
             labels.append(self.labels[here])
             weights.append(np.full(len(here), share / sum(self.recipe.conditions.values())))
         y, w = np.concatenate(labels), np.concatenate(weights)
-        settings = {"components": self.recipe.components, "strength": self.recipe.strength}
-        return TokenHeads(
-            fit_head(np.concatenate(rows), y, w, **settings),
-            fit_head(np.concatenate(places), y, w, **settings),
-        )
+        frame_head, place_head = (
+            fit_head(
+                np.concatenate(values), y, w,
+                components=self.recipe.components, strength=self.recipe.strength,
+            )
+            for values in (rows, places)
+        )  # fmt: skip
+        return TokenHeads(frame_head, place_head)
 
     def logits(self, heads: TokenHeads, condition: str) -> Array:
         """(n,) logit of each clip; NaN where it could not be read."""
