@@ -184,7 +184,7 @@ def _run(job: Job, out: Path, settings: Settings) -> tuple[list[Planted], str]:
         except MediaError as error:
             return [], f"{job.source}: {error.code}: {error.message}"
         if stretch is None:
-            return [], f"{job.source}: no uncut stretch of {settings.seconds:g} s"
+            return [], f"{job.source}: too small, or no uncut stretch of {settings.seconds:g} s"
     made: list[Planted] = []
     for lawful in (False, True):
         hows = [how for how in job.hows if HOWS[how].lawful == lawful]

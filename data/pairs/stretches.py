@@ -27,6 +27,8 @@ MIN_AREA, MAX_AREA = 0.0025, 0.25
 """Share of the frame that a thing covers for it to be cut out."""
 MIN_SHARE = 0.6
 """Of the seconds asked for: shorter stretches are not used."""
+MIN_SIDE = 64
+"""Pixels of the shorter side: in smaller footage nothing can be planted that a person would see."""
 _GROW = 5
 """Pixels that a cut-out is larger than what differs: shadows and compression at the rim."""
 
@@ -56,13 +58,15 @@ def read_stretch(
         limits: Of the decoder; None = the defaults of a scan.
 
     Returns:
-        None when no stretch is that long.
+        None when no stretch is that long, or the footage is too small.
 
     Raises:
         MediaError: The file cannot be read.
     """
     with open_media(path, limits or Limits()) as reader:
         media = reader.media
+        if media.short_side < MIN_SIDE:
+            return None
         long_side = round(max(media.width, media.height) / media.short_side * short_side)
         times: list[float] = []
         pictures: list[NDArray[np.uint8]] = []

@@ -109,10 +109,12 @@ def held(
         f"the picture stands still for {seconds:.2f} s from {clock[first - 1]:.2f} s on in the "
         f"midst of motion, then jumps {leap:.1f} times as far as it moves in one frame"
     )
-    box = (float(clock[first - 1]), 0.0, 0.0, float(size[0]), float(size[1]))
+    boxes = tuple(
+        (float(t), 0.0, 0.0, float(size[0]), float(size[1])) for t in clock[first - 1 : end + 1]
+    )
     return [
         Finding(
-            HELD, "residual", float(clock[first - 1]), float(clock[end]), (box,),
+            HELD, "residual", float(clock[first - 1]), float(clock[end]), boxes,
             HELD_STATISTIC, value, None,
             (
                 "no still beginning or end",
