@@ -54,6 +54,7 @@ def settings_of(model_folder: Path | None = None, config: ScanConfig | None = No
             "max_windows": config.max_windows,
             "recheck": config.recheck,
             "recheck_crf": config.recheck_crf,
+            "lanes": list(config.lanes),  # no score comes of them, but what a row holds
         }
         # A model of two graphs is named by both, in the order in which they run.
         graphs = contents["model.onnx"] + contents.get("head.onnx", b"")
