@@ -249,7 +249,7 @@ def running(many: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 def test_an_interrupt_keeps_what_was_done(running: subprocess.Popen[bytes]) -> None:
     running.send_signal(signal.SIGINT)
-    out, err = running.communicate(timeout=20)
+    out, err = running.communicate(timeout=90)
     assert running.returncode == 130
     assert err == b""
     assert [json.loads(line)["status"] for line in out.splitlines()].count("error") == 0
@@ -259,7 +259,7 @@ def test_a_reader_that_goes_away_is_no_error(running: subprocess.Popen[bytes]) -
     assert running.stdout is not None
     assert running.stderr is not None
     running.stdout.close()
-    assert running.wait(timeout=20) == 141
+    assert running.wait(timeout=90) == 141
     assert running.stderr.read() == b""
 
 
