@@ -232,7 +232,7 @@ def _shortcuts(clips: Sequence[Clip], facts: Sequence[ClipFacts], old: Bank) -> 
     both = [*clips, *(old.clips[i] for i in real)]
     rows: list[Separation] = separations(both, [*facts, *(old.facts[i] for i in real)])
     return [
-        f"{r.shortcut} alone tells new clips from camera clips (AUC {r.auc:.2f} on held-out groups)"
+        f"told from camera clips by: {r.shortcut} (AUC {r.auc:.2f} on held-out groups)"
         for r in rows
         if r.exceeds(0.65)
     ]
