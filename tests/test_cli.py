@@ -240,7 +240,14 @@ def many(clip: Path, tmp_path: Path) -> Path:
 def running(many: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A scan of many files whose first row is out."""
     command = [*UNREEL, "scan", "--json", str(many)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+
+    def listen() -> None:
+        """A shell starts its background jobs deaf to interrupts, the tests' own children too."""
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=listen
+    ) as process:
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["status"] == "ok"
         yield process
