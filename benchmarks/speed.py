@@ -117,6 +117,7 @@ def time_rows(video: Path, model_folder: Path) -> list[Row]:
     start = best_seconds(lambda: quietly(UNREEL, "--help"), times=7)
     cold = best_seconds(lambda: quietly(*scan), times=3)
     cold_plain = best_seconds(lambda: quietly(*scan, "--no-recheck"), times=3)
+    cold_score = best_seconds(lambda: quietly(*scan, "--lanes", "none"), times=3)
     warm = best_seconds(lambda: scan_video(video, model=model, config=plain), times=5)
     checked = best_seconds(lambda: scan_video(video, model=model, config=full), times=5)
     who = Path(str(command[0])).name
@@ -127,6 +128,7 @@ def time_rows(video: Path, model_folder: Path) -> list[Row]:
         Row("`unreel --help`", 0.3, start, "s", "a process of its own"),
         Row("cold scan", cold_target, cold, "s", formula),
         Row("cold scan, `--no-recheck`", cold_target, cold_plain, "s", "the same"),
+        Row("cold scan, `--lanes none`", cold_target, cold_score, "s", "the same"),
         Row("warm scan, `--no-recheck`", 2 * decode, warm, "s", warm_formula),
         Row("re-encode check, warm", None, checked - warm, "s", "counted apart"),
         Row(
