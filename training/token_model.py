@@ -107,22 +107,25 @@ def export_tokens(run: Run, encoder: Path, folder: Path) -> None:
     heads = load_heads(run.folder / "final" / "heads.npz")
     width = WIDTH * len(recipe.layers)
     additions = judging_graph(recipe.backbone, recipe.layers, recipe.map_layer, heads)
-    contents = dict(zip(GRAPHS, (merged(encoder.read_bytes(), additions), averaging_graph(width)),
-                        strict=True))  # fmt: skip
+    below = encoder.read_bytes()
+    made = (merged(below, additions), averaging_graph(width))
+    contents = dict(zip(GRAPHS, made, strict=True))
     folder.mkdir(parents=True, exist_ok=True)
+    source = ENCODER
     if recipe.backbone == PUBLISHED:
         (folder / ADDITIONS).write_bytes(additions)
+    else:
+        source = {"sha256": hashlib.sha256(below).hexdigest(), "made_from": ENCODER}
     for name, content in contents.items():
         (folder / name).write_bytes(content)
     graphs = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-    config = _config(recipe, graphs, heads)
-    if recipe.backbone != PUBLISHED:
-        digest = hashlib.sha256(encoder.read_bytes()).hexdigest()
-        config["encoder"] = {"sha256": digest, "made_from": ENCODER}
+    config = _config(recipe, graphs, heads, source)
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
-def _config(recipe: TokenRecipe, graphs: dict[str, str], heads: TokenHeads) -> dict[str, Any]:
+def _config(
+    recipe: TokenRecipe, graphs: dict[str, str], heads: TokenHeads, encoder: dict[str, Any]
+) -> dict[str, Any]:
     width = len(heads.frame.weight)
     return {
         "interface_version": INTERFACE_VERSION,
@@ -131,7 +134,7 @@ def _config(recipe: TokenRecipe, graphs: dict[str, str], heads: TokenHeads) -> d
         "backbone": recipe.backbone,
         "layers": list(recipe.layers),
         "map_layer": recipe.map_layer,
-        "encoder": ENCODER,
+        "encoder": encoder,
         "graphs": graphs,
         "inputs": {
             "frames": f"model.onnx: (N, {SIDE}, {SIDE}, 3) uint8 RGB, whole frames squeezed",

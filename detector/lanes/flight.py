@@ -21,6 +21,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from unreel.detector.lanes.body_findings import body_finding
 from unreel.detector.records import Finding
 from unreel.detector.rigid_bodies import Body
 from unreel.detector.scenes import Scene
@@ -75,7 +76,7 @@ def inverted_gravity(scene: Scene, bodies: tuple[Body, ...]) -> list[Finding]:
                 "the way before is a fall: what is lifted or flies does not begin so",
             )
             found.append(
-                _finding(scene, body, at, end, "inverted-gravity", FLIGHT_STATISTIC,
+                body_finding(scene, ((body, at, end),), "inverted-gravity", FLIGHT_STATISTIC,
                          value, checked, said)
             )  # fmt: skip
     return found
@@ -133,8 +134,8 @@ def uneven_fall(scene: Scene, bodies: tuple[Body, ...]) -> list[Finding]:
             "not excluded: one is so much farther from the camera that it looks slower",
         )
         found.append(
-            _finding(scene, two.body, two.first, two.last, "uneven-fall", FALL_STATISTIC,
-                     value, checked, said, also=one)
+            body_finding(scene, tuple((f.body, f.first, f.last) for f in (two, one)),
+                         "uneven-fall", FALL_STATISTIC, value, checked, said)
         )  # fmt: skip
     return found
 
@@ -185,8 +186,8 @@ def jerks(scene: Scene, bodies: tuple[Body, ...]) -> list[Finding]:
             "not excluded: hands, tools and strings that are shaken do the same",
         )
         found.append(
-            _finding(scene, body, where, last, "impossible-acceleration", "widths per second",
-                     value, checked, said)
+            body_finding(scene, ((body, where, last),), "impossible-acceleration",
+                         "widths per second", value, checked, said)
         )  # fmt: skip
     return found
 
@@ -226,28 +227,3 @@ def _overlap_seconds(scene: Scene, one: Flight, two: Flight) -> float:
         scene.stretch.pts_seconds[f.body.indices[[f.first, f.last]]] for f in (one, two)
     ]  # fmt: skip
     return float(min(spans[0][1], spans[1][1]) - max(spans[0][0], spans[1][0]))
-
-
-def _finding(
-    scene: Scene,
-    body: Body,
-    first: int,
-    last: int,
-    code: str,
-    statistic: str,
-    value: float,
-    checked: tuple[str, ...],
-    said: str,
-    also: Flight | None = None,
-) -> Finding:
-    clock = scene.stretch.pts_seconds
-    boxes = [scene.displayed(int(body.indices[i]), body.boxes[i]) for i in range(first, last + 1)]
-    if also is not None:
-        boxes += [
-            scene.displayed(int(also.body.indices[i]), also.body.boxes[i])
-            for i in range(also.first, also.last + 1)
-        ]
-    start, end = (float(clock[body.indices[i]]) for i in (first, last))
-    return Finding(
-        code, "physics", start, end, tuple(sorted(boxes)), statistic, value, None, checked, said
-    )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from unreel.detector.lanes.body_findings import body_finding
 from unreel.detector.records import Finding
 from unreel.detector.rigid_bodies import Body
 from unreel.detector.scenes import Scene
@@ -48,8 +49,9 @@ def scale_drifts(scene: Scene, bodies: tuple[Body, ...]) -> list[Finding]:
             "not excluded: it comes straight towards the camera or goes away from it",
         )
         found.append(
-            _finding(scene, body, first, last, "scale-drift", "log growth", value, checked, said)
-        )
+            body_finding(scene, ((body, first, last),), "scale-drift", "log growth",
+                         value, checked, said)
+        )  # fmt: skip
     return found
 
 
@@ -66,22 +68,3 @@ def _largest_change(
         if abs(change) > abs(best[2]):
             best = (first, last, change)
     return best
-
-
-def _finding(
-    scene: Scene,
-    body: Body,
-    first: int,
-    last: int,
-    code: str,
-    statistic: str,
-    value: float,
-    checked: tuple[str, ...],
-    said: str,
-) -> Finding:
-    clock = scene.stretch.pts_seconds[body.indices]
-    boxes = tuple(
-        scene.displayed(int(body.indices[i]), body.boxes[i]) for i in range(first, last + 1)
-    )
-    start, end = float(clock[first]), float(clock[last])
-    return Finding(code, "physics", start, end, boxes, statistic, value, None, checked, said)
