@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unreel.data.canonical import condition, encode_condition
+from unreel.detector.encode import steady_x264
 from unreel.detector.errors import UsageError
 
 LOSSLESS = "lossless"
@@ -205,6 +206,8 @@ def _write(
         options = dict(codec.options)
         if crf is not None:
             options["crf"] = str(round(crf * codec.crf_scale))
+        if codec.encoder == "libx264":
+            options |= steady_x264()
         stream.options = options
         last = -1
         for picture, seconds in zip(frames, pts_seconds, strict=True):
