@@ -11,6 +11,7 @@ import click
 
 from unreel.detector.commands import EXIT_BROKEN_PIPE, EXIT_INTERRUPTED, EXIT_UNREADABLE
 from unreel.detector.errors import MediaError, UsageError
+from unreel.detector.judging_options import trust_list_option
 
 if TYPE_CHECKING:
     from unreel.detector.provenance.records import Provenance
@@ -22,14 +23,7 @@ MAX_TAG_CHARACTERS = 300
 @click.command()
 @click.argument("names", metavar="FILE...", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON for each file.")
-@click.option(
-    "--trust-list",
-    "trust_lists",
-    multiple=True,
-    metavar="PEM",
-    help="Certificates of C2PA signers to trust, e.g. the public C2PA-TRUST-LIST.pem; can be "
-    "given again.  [default: none, so that no signer counts as trusted]",
-)
+@trust_list_option
 @click.option("--boxes", is_flag=True, help="List the parts of the container too (always in JSON).")
 def provenance(
     names: tuple[str, ...], as_json: bool, trust_lists: tuple[str, ...], boxes: bool

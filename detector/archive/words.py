@@ -45,16 +45,16 @@ def base_rate(summary: Summary, say: ArchiveWords) -> list[str]:
     said = [
         say(
             "alarms-expected",
-            expected=f"{alarms.expected:.0f}",
+            expected=alarms.expected_in_words,
             contents=summary.contents,
             low=f"{alarms.low:.0f}",
             high=f"{alarms.high:.0f}",
             flagged=flagged,
         )
     ]
-    if flagged <= alarms.high:
+    if 0 < flagged <= alarms.high:
         said.append(say("alarms-alone"))
-    else:
+    elif flagged:
         share = min(1.0, alarms.expected / flagged)
         said.append(say("alarms-share", percent=f"{100 * share:.0f}"))
     return [*said, say("alarms-limits")]

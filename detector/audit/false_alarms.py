@@ -43,6 +43,11 @@ class FalseAlarms:
     high: float
     """Ends of the 95 % interval."""
 
+    @property
+    def expected_in_words(self) -> str:
+        """Whole clips; a few are given to a tenth, so that one file does not expect "0"."""
+        return f"{self.expected:.1f}" if self.expected < 10 else f"{self.expected:.0f}"
+
 
 def expect(strata: Sequence[Stratum]) -> FalseAlarms:
     """Expected number of false alarms, with its interval.

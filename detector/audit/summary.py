@@ -217,7 +217,7 @@ def _counts(summary: Summary) -> list[str]:
 def _alarms(summary: Summary) -> list[str]:
     alarms = summary.false_alarms
     text = (
-        f"If all of it were camera footage, about {alarms.expected:.0f} of {summary.contents} "
+        f"If all of it were camera footage, about {alarms.expected_in_words} of {summary.contents} "
         f"contents would be called generated (95 % interval {alarms.low:.0f} to "
         f"{alarms.high:.0f}); {summary.flagged_contents or 'none'} are. "
     )
