@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unreel.detector.errors import ModelError
-from unreel.detector.local_changes import CELL, StepMaps
+from unreel.detector.step_maps import CELL, StepMaps
 from unreel.detector.tracking import CameraMotion
 
 MIN_CONFIDENCE = 0.25

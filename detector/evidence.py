@@ -59,6 +59,7 @@ class EvidenceLanes:
         reader: An open video.
         detector: Names objects; None = whatever moves is a thing.
         max_findings: Strongest findings of each lane that are kept.
+        threads: That share the work; 0 = as many as there are cores.
     """
 
     def __init__(
@@ -67,12 +68,14 @@ class EvidenceLanes:
         reader: Reader,
         detector: ObjectDetector | None = None,
         max_findings: int = 8,
+        threads: int = 0,
     ) -> None:
         self._lanes: dict[str, EvidenceLane] = {name: LANES[name]() for name in names}
         self._failed: dict[str, Failed] = {}
         self._reader = reader
         self._detector = detector
         self._max_findings = max_findings
+        self._threads = threads
         self.closer: DenseFrames | None = None
         if self._lanes:
             media = reader.media
@@ -128,7 +131,7 @@ class EvidenceLanes:
         if not stretches:
             return "no shot with at least 6 frames in a row"
         try:
-            scenes = tuple(build_scene(stretch, self._detector) for stretch in stretches)
+            scenes = tuple(build_scene(s, self._detector, self._threads) for s in stretches)
         except Exception as error:
             for name in self._lanes:
                 self._fail(name, error)

@@ -1,14 +1,14 @@
 """Places where a picture changes at once while the rest goes on: things that come and go.
 
-    before -> after by dense flow, and back      what motion explains is taken away
-    a change at once                             nothing like it in the steps before and after
+    step_maps.py         what motion does not explain from one frame to the next
+    a change at once     nothing like it in the steps before and after
 
-What is left over when each frame is drawn from its neighbour by optical flow is small inside a
-smoothly moving scene; along the edges of moving things it is there at every step. A thing that is
-gone from one frame to the next leaves a compact place with much left over in that one step alone.
-Cuts and flashes change most of the picture and are passed over.
+What is left over is small inside a smoothly moving scene; along the edges of moving things it is
+there at every step. A thing that is gone from one frame to the next leaves a compact place with
+much left over in that one step alone. Cuts and flashes change most of the picture and are passed
+over.
 
-Sources: DIS flow, Kroeger et al. 2016; the temporal contrast is our own.
+Source: the temporal contrast is our own.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-CELL = 4
-"""Small pixels of a cell of the maps."""
+from unreel.detector.step_maps import CELL, StepMaps, cells_of
+
 REACH_CELLS = 4
 """A change in the step before or after counts up to so far away."""
 MIN_SPIKE = 6.0
@@ -34,18 +34,6 @@ MAX_SHARE = 0.3
 MAX_PER_STEP = 6
 _RIM = 4
 """Small pixels."""
-
-
-@dataclass(frozen=True, slots=True)
-class StepMaps:
-    """What motion does not explain between two neighbouring frames, by cell."""
-
-    lost: NDArray[np.float32]
-    """(gh, gw) of the earlier frame, not found in the later one; grey levels."""
-    new: NDArray[np.float32]
-    """(gh, gw) of the later frame, not found in the earlier one."""
-    flow: NDArray[np.float32]
-    """(gh, gw, 2) small pixels from the later frame to the earlier one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,66 +83,6 @@ class LocalChange:
         """1: a thing was there and the place now looks like its surroundings; -1: the reverse."""
         before, after = self.outline_before, self.outline_after
         return (before - after) / (before + after + 4.0)
-
-
-class StepMapper:
-    """Turns neighbouring frames into StepMaps; keeps the flow engine and its buffers."""
-
-    def __init__(self) -> None:
-        import cv2
-
-        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-
-    def maps(
-        self,
-        before: NDArray[np.uint8],
-        after: NDArray[np.uint8],
-        grey_before: NDArray[np.uint8],
-        grey_after: NDArray[np.uint8],
-    ) -> StepMaps:
-        """Maps of one step.
-
-        Args:
-            before: (h, w, 3) RGB.
-            after: (h, w, 3) RGB.
-            grey_before: (h, w) its luma.
-            grey_after: (h, w) its luma.
-        """
-        back = self._flow.calc(grey_after, grey_before, None)  # type: ignore[call-overload]  # stubs lack None
-        forth = self._flow.calc(grey_before, grey_after, None)  # type: ignore[call-overload]  # as above
-        return StepMaps(
-            lost=_cells(_left_over(before, after, forth)),
-            new=_cells(_left_over(after, before, back)),
-            flow=np.stack([_cells(back[..., 0]), _cells(back[..., 1])], axis=-1),
-        )
-
-
-def _left_over(
-    wanted: NDArray[np.uint8], source: NDArray[np.uint8], flow: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """(h, w) grey levels by which `wanted` differs from what `source` shows along the flow."""
-    import cv2
-
-    height, width = wanted.shape[:2]
-    columns, rows = np.meshgrid(
-        np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
-    )
-    drawn = cv2.remap(
-        source, columns + flow[..., 0], rows + flow[..., 1], cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )  # fmt: skip
-    # A pixel this way or that is no change: flow is not that exact.
-    kernel = np.ones((3, 3), np.uint8)
-    above = cv2.subtract(wanted, cv2.dilate(drawn, kernel))
-    below = cv2.subtract(cv2.erode(drawn, kernel), wanted)
-    return np.asarray(np.maximum(above, below).max(axis=2), np.float32)
-
-
-def _cells(picture: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(h, w) -> (h // CELL, w // CELL), means."""
-    height, width = (side // CELL * CELL for side in picture.shape)
-    parts = picture[:height, :width].reshape(height // CELL, CELL, width // CELL, CELL)
-    return np.asarray(parts.mean(axis=(1, 3)), np.float32)
 
 
 def find_changes(steps: Sequence[StepMaps], frames: NDArray[np.uint8]) -> tuple[LocalChange, ...]:
@@ -306,7 +234,7 @@ def outline(frame: NDArray[np.uint8], mask: NDArray[np.bool_]) -> float:
     ring = cv2.dilate(near, np.ones((5, 5), np.uint8)) - near
     if not ring.any():
         return 0.0
-    colours = np.stack([_cells(frame[..., c].astype(np.float32)) for c in range(3)], axis=-1)
+    colours = np.stack([cells_of(frame[..., c].astype(np.float32)) for c in range(3)], axis=-1)
     inside, outside = colours[mask], colours[ring == 1]
     # Of each cell inside, the distance to the nearest of a few typical colours outside.
     typical = np.quantile(outside, (0.1, 0.3, 0.5, 0.7, 0.9), axis=0)

@@ -116,7 +116,9 @@ def _judge(
     gallery: Gallery | None,
 ) -> Report:
     stages.enter("shots", "looking for cuts")
-    beside = EvidenceLanes(config.lanes, reader, _detector(config), config.max_findings)
+    beside = EvidenceLanes(
+        config.lanes, reader, _detector(config), config.max_findings, config.threads
+    )
     sampling = replace(model.sampling, max_windows=config.max_windows or model.sampling.max_windows)
     likely = _frames_if_uncut(reader, sampling)
     shots = find_shots(reader, likely, closer=beside.closer, glance=beside.glance)

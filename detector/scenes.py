@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from unreel.detector.dense import Stretch
 from unreel.detector.detecting import Detection, ObjectDetector, moving_things
-from unreel.detector.local_changes import LocalChange, StepMapper, StepMaps, find_changes
+from unreel.detector.local_changes import LocalChange, find_changes
 from unreel.detector.object_tracks import ObjectTrack, track_objects
 from unreel.detector.records import Media, Shot
+from unreel.detector.step_maps import StepMaps, map_steps
 from unreel.detector.tracking import CameraMotion, PointTracks, follow, greys
 
 
@@ -52,14 +53,19 @@ class ClipScenes:
     """(F,)"""
 
 
-def build_scene(stretch: Stretch, detector: ObjectDetector | None = None) -> Scene:
-    """Follow points, camera and objects through a stretch and find what changes at once."""
-    grey = greys(stretch)
-    points, camera = follow(grey)
-    mapper, frames = StepMapper(), stretch.frames
-    steps = tuple(
-        mapper.maps(frames[i - 1], frames[i], grey[i - 1], grey[i]) for i in range(1, len(frames))
-    )
+def build_scene(
+    stretch: Stretch, detector: ObjectDetector | None = None, threads: int = 0
+) -> Scene:
+    """Follow points, camera and objects through a stretch and find what changes at once.
+
+    Args:
+        stretch: Frames in a row.
+        detector: Names objects; None = whatever moves is a thing.
+        threads: That share the work; 0 = as many as there are cores. They change no result.
+    """
+    grey, frames = greys(stretch), stretch.frames
+    steps = map_steps(frames, grey, threads)
+    points, camera = follow(grey, steps)
     found: list[list[Detection]]
     if detector is not None:
         found = [detector.detect(frame) for frame in frames]

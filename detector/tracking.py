@@ -3,21 +3,25 @@
     frames -> corners -> Lucas-Kanade forward and back -> point tracks
                                        consensus of all -> camera motion, taken out of the tracks
 
-A point is followed only while the way back ends where it began. The camera's motion from one frame
-to the next is the similarity (shift, turn, zoom) that most points share, by RANSAC; where less than
-half of them agree it is not known, which `steadiness` says. All times are presentation times.
+Lucas-Kanade begins where the dense flow of the step says that the point is, there and on the way
+back, and so needs no pyramid. A point is followed only while the way back ends where it began. The
+camera's motion from one frame to the next is the similarity (shift, turn, zoom) that most points
+share, by RANSAC; where less than half of them agree it is not known, which `steadiness` says. All
+times are presentation times.
 
 Sources: Lucas & Kanade 1981; forward-backward check: Kalal et al. 2010; RANSAC: Fischler & Bolles.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unreel.detector.dense import Stretch
+from unreel.detector.step_maps import CELL, StepMaps
 
 MAX_POINTS = 260
 """Followed at the same time."""
@@ -32,7 +36,6 @@ MAX_ROUND_TRIP = 0.6
 MAX_CAMERA_ERROR = 1.5
 """Pixels from the common motion at which a point still agrees with it."""
 _LK_WINDOW = (15, 15)
-_LK_LEVELS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +72,18 @@ def greys(stretch: Stretch) -> NDArray[np.uint8]:
     return np.stack([cv2.cvtColor(f, cv2.COLOR_RGB2GRAY) for f in stretch.frames])
 
 
-def follow(grey: NDArray[np.uint8]) -> tuple[PointTracks, CameraMotion]:
+def follow(grey: NDArray[np.uint8], steps: Sequence[StepMaps]) -> tuple[PointTracks, CameraMotion]:
     """Follow corners through the frames of a stretch and find the camera's motion.
 
     Args:
         grey: (n, h, w) luma, uncut.
+        steps: (n - 1) of the same frames; the first is of frames 0 and 1.
 
     Returns:
         Point tracks and the motion of the camera; without texture there are no tracks and the
         camera stands still with steadiness 0.
     """
-    xy = _followed(grey)  # (p, n, 2)
+    xy = _followed(grey, steps)  # (p, n, 2)
     camera = _camera(xy, len(grey))
     stable = np.full_like(xy, np.nan)
     for index, matrix in enumerate(camera.to_first):
@@ -87,7 +91,7 @@ def follow(grey: NDArray[np.uint8]) -> tuple[PointTracks, CameraMotion]:
     return PointTracks(xy, stable.astype(np.float32)), camera
 
 
-def _followed(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _followed(grey: NDArray[np.uint8], steps: Sequence[StepMaps]) -> NDArray[np.float32]:
     """(p, n, 2), NaN where a track has not begun or has ended."""
     count = len(grey)
     rows: list[NDArray[np.float32]] = []
@@ -95,7 +99,7 @@ def _followed(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
     for index in range(count):
         if index and live:
             before = np.stack([rows[row][index - 1] for row in live])
-            after, kept = _step(grey[index - 1], grey[index], before)
+            after, kept = _step(grey[index - 1], grey[index], before, steps[index - 1])
             live = [row for row, ok in zip(live, kept, strict=True) if ok]
             for row, place in zip(live, after[kept], strict=True):
                 rows[row][index] = place
@@ -111,21 +115,37 @@ def _followed(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _step(
-    before: NDArray[np.uint8], after: NDArray[np.uint8], points: NDArray[np.float32]
+    before: NDArray[np.uint8],
+    after: NDArray[np.uint8],
+    points: NDArray[np.float32],
+    step: StepMaps,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Follow points (k, 2) to the next frame and back; those that come back are kept."""
     import cv2
 
-    options = {"winSize": _LK_WINDOW, "maxLevel": _LK_LEVELS}
+    options = {
+        "winSize": _LK_WINDOW,
+        "maxLevel": 0,
+        "flags": cv2.OPTFLOW_USE_INITIAL_FLOW,
+    }
     start = points.reshape(-1, 1, 2)
-    there, found, _ = cv2.calcOpticalFlowPyrLK(before, after, start, None, **options)  # type: ignore[call-overload]  # stubs lack defaults
-    back, found_back, _ = cv2.calcOpticalFlowPyrLK(after, before, there, None, **options)  # type: ignore[call-overload]  # as above
+    guess = _moved(start, step.ahead)
+    there, found, _ = cv2.calcOpticalFlowPyrLK(before, after, start, guess, **options)  # type: ignore[call-overload]  # stubs lack defaults
+    guess = _moved(there, step.flow)
+    back, found_back, _ = cv2.calcOpticalFlowPyrLK(after, before, there, guess, **options)  # type: ignore[call-overload]  # as above
     error = np.linalg.norm(back - start, axis=2)[:, 0]
     height, width = after.shape
     x, y = there[:, 0, 0], there[:, 0, 1]
     inside = (x >= 0) & (y >= 0) & (x <= width - 1) & (y <= height - 1)
     kept = (found[:, 0] == 1) & (found_back[:, 0] == 1) & (error < MAX_ROUND_TRIP) & inside
     return there[:, 0].astype(np.float32), kept
+
+
+def _moved(points: NDArray[np.float32], flow: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Where the flow (gh, gw, 2) of their cells takes points (k, 1, 2)."""
+    columns = np.clip(points[..., 0] / CELL, 0, flow.shape[1] - 1).astype(np.intp)
+    rows = np.clip(points[..., 1] / CELL, 0, flow.shape[0] - 1).astype(np.intp)
+    return np.asarray(points + flow[rows, columns], np.float32)
 
 
 def _corners(

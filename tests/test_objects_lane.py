@@ -19,7 +19,8 @@ from unreel.detector.lanes.objects import ObjectsLane
 from unreel.detector.object_tracks import track_objects
 from unreel.detector.records import Finding, Media, Shot
 from unreel.detector.scenes import ClipScenes, Scene, build_scene
-from unreel.detector.tracking import follow, greys
+from unreel.detector.step_maps import map_steps
+from unreel.detector.tracking import CameraMotion, PointTracks, follow, greys
 
 GONE = 14
 """Frame of the event."""
@@ -38,6 +39,11 @@ def found_in(stretch: Stretch) -> list[Finding]:
     times = stretch.pts_seconds
     clip = ClipScenes(media, (Shot(0, 0.0, 2.5),), scenes, times, times == 0)
     return ObjectsLane().candidates(clip)
+
+
+def followed(stretch: Stretch) -> tuple[PointTracks, CameraMotion]:
+    grey = greys(stretch)
+    return follow(grey, map_steps(stretch.frames, grey))
 
 
 def gone_for_good(index: int) -> Place:
@@ -159,7 +165,7 @@ def test_a_vanishing_is_found_wherever_and_whenever(
 
 
 def test_the_camera_is_taken_out_of_the_tracks() -> None:
-    tracks, camera = follow(greys(stretch_of(still, pan=2.0)))
+    tracks, camera = followed(stretch_of(still, pan=2.0))
     moved = camera.to_first[-1][:, 2]
     assert moved == pytest.approx([2 * 29, 0], abs=1.5)
     assert camera.zoom[-1] == pytest.approx(1, abs=0.02)
@@ -173,7 +179,9 @@ def test_the_camera_is_taken_out_of_the_tracks() -> None:
 
 
 def test_nothing_to_follow_is_no_error() -> None:
-    tracks, camera = follow(np.full((8, 90, 160), 128, np.uint8))
+    tracks, camera = followed(
+        Stretch(0, np.arange(8) / 15, np.full((8, 90, 160, 3), 128, np.uint8), 1.0)
+    )
     assert len(tracks.xy) == 0
     assert camera.steadiness[1:].tolist() == [0.0] * 7
 
@@ -219,7 +227,7 @@ def test_a_detector_that_overlooks_a_thing_is_no_event() -> None:
 
 def test_objects_keep_their_number_through_a_gap() -> None:
     stretch = stretch_of(walk, pan=0)
-    camera = follow(greys(stretch))[1]
+    camera = followed(stretch)[1]
     seen = [
         [] if index in (10, 11) else [Detection("cat", 0.8, (*walk(index), SIDE, SIDE))]
         for index in range(30)

@@ -20,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unreel.detector.lanes.object_counts import count_candidates
-from unreel.detector.local_changes import CELL, LocalChange, likeness
+from unreel.detector.local_changes import LocalChange, likeness
 from unreel.detector.records import Finding
 from unreel.detector.scenes import ClipScenes, Scene
+from unreel.detector.step_maps import CELL
 
 NAME = "objects"
 FLOOR = 4.0
