@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import stat
@@ -18,6 +19,7 @@ from unreel.detector.audit.chain import canonical
 from unreel.detector.cli import main
 from unreel.detector.config import ScanConfig
 from unreel.detector.custody import keys
+from unreel.detector.custody.instruments import instruments
 from unreel.detector.custody.keys import is_signed, load_private_key, make_key, sign
 from unreel.detector.custody.record import sealed, settings_as_json
 from unreel.detector.custody.verify import config_of, largest_difference
@@ -250,3 +252,22 @@ def test_a_signature_is_of_one_record_whatever_the_file_looks_like(
 def test_settings_are_read_back() -> None:
     config = ScanConfig(fpr=0.05, max_windows=3, recheck=False, threads=2)
     assert config_of(json.loads(canonical(settings_as_json(config)))) == config
+
+
+def test_an_object_detector_is_named_by_its_hash(written: Path, tmp_path: Path) -> None:
+    weights = tmp_path / "names.onnx"
+    weights.write_bytes(b"a network")
+    named = instruments(None, weights)["object_detector"]
+    assert named == {"sha256": hashlib.sha256(b"a network").hexdigest()}
+
+    def with_detector(document: dict[str, Any]) -> None:
+        document["record"]["instruments"]["object_detector"] = named
+        document["record"]["settings"]["object_detector"] = str(weights)
+
+    target = rewritten(written, with_detector, tmp_path / "named.json", new_hash=True)
+    assert outcomes(run("custody", "verify", target, "--json"))["object_detector"] == "holds"
+    weights.write_bytes(b"another network")
+    assert outcomes(run("custody", "verify", target, "--json"))["object_detector"] == "not-checked"
+    weights.unlink()
+    found = outcomes(run("custody", "verify", target, "--rescan", "--json"))
+    assert found["model"] == found["scores"] == "not-checked"

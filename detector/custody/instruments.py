@@ -11,15 +11,27 @@ from typing import Any
 
 from unreel.detector.audit.chain import digest
 from unreel.detector.audit.settings import settings_of
+from unreel.detector.errors import ModelError
 
 PACKAGES = ("decord2", "av", "onnxruntime", "numpy", "opencv-python-headless", "c2pa-python")
 """Distributions that take part in a result; those that are not installed are left out."""
 
 
-def instruments(model_folder: Path | None) -> dict[str, Any]:
-    """Everything that decides what comes out, by hash."""
+def instruments(
+    model_folder: Path | None, object_detector: str | Path | None = None
+) -> dict[str, Any]:
+    """Everything that decides what comes out, by hash.
+
+    Args:
+        model_folder: None = the model in the package.
+        object_detector: ONNX file of --object-detector; None = none took part, and none is named.
+
+    Raises:
+        ModelError: A file of the model or the object detector cannot be read.
+    """
     model = settings_of(model_folder)
-    return {
+    named = {} if object_detector is None else {"object_detector": _detector(Path(object_detector))}
+    return named | {
         "unreel": {"version": version("unreel"), "sha256": tool_sha256()},
         "model": {
             "name": model.model_name,
@@ -30,6 +42,17 @@ def instruments(model_folder: Path | None) -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
     }
+
+
+def _detector(path: Path) -> dict[str, str]:
+    try:
+        with path.open("rb") as handle:
+            return {"sha256": hashlib.file_digest(handle, "sha256").hexdigest()}
+    except OSError as error:
+        raise ModelError(
+            f"object detector {path} cannot be read ({error.strerror}); "
+            "it is the file that --object-detector named"
+        ) from error
 
 
 @cache

@@ -53,7 +53,7 @@ def custody_record(
         "made_at": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "file": _file(report),
         "container": container_dump(report.path),
-        "instruments": instruments(model_folder),
+        "instruments": instruments(model_folder, config.object_detector),
         "settings": settings,
         "settings_sha256": digest(settings),
         "sampled_pts_seconds": [

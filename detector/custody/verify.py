@@ -155,12 +155,14 @@ def _container(record: dict[str, Any], path: Path | None) -> Check:
 
 def _instruments(record: dict[str, Any], model_folder: Path | None) -> list[Check]:
     recorded = _dict(record.get("instruments"))
+    named = _dict(record.get("settings")).get("object_detector")
+    detector = named if isinstance(named, str) and "object_detector" in recorded else None
     try:
-        here = json.loads(canonical(instruments(model_folder)))
+        here = json.loads(canonical(instruments(model_folder, detector)))
     except ModelError as error:
         return [Check("model", "not-checked", str(error))]
     checks = []
-    for name in ("unreel", "model", "libraries"):
+    for name in ("unreel", "model", "libraries", *(["object_detector"] if detector else [])):
         same = f"the same {name} as here"
         check = _compare(name, recorded.get(name), here[name], same)
         if check.status == "differs":
@@ -189,9 +191,10 @@ def _scores(
 
     try:
         config = config_of(_dict(record.get("settings")))
-    except (TypeError, ValueError) as error:
+        model = load_model(model_folder, threads=config.threads)
+        report = scan_video(path, model=model, config=config)
+    except (TypeError, ValueError, ModelError) as error:
         return Check("scores", "not-checked", f"these settings cannot be used here: {error}")
-    report = scan_video(path, model=load_model(model_folder, threads=config.threads), config=config)
     found = json.loads(to_json(report))
     recorded = dict(_dict(record.get("result")))
     for row in (found, recorded):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import shlex
@@ -62,7 +63,10 @@ def custody_facts(report: Report, config: ScanConfig, say: Catalogue) -> Facts:
         f"windows {config.max_windows or 'default'}",
         f"recheck {'crf ' + str(config.recheck_crf) if config.recheck else 'off'}",
         f"threads {config.threads or 'all'}",
+        f"lanes {' '.join(config.lanes) or 'none'}",
     ]
+    if config.object_detector is not None and config.lanes:
+        settings.append(f"object detector {_hash_of(config.object_detector)}")
     facts = [
         (say("fact-sha256"), report.sha256 or "\N{EN DASH}"),
         (say("fact-path"), printable(report.path)),
@@ -78,6 +82,16 @@ def custody_facts(report: Report, config: ScanConfig, say: Catalogue) -> Facts:
     return facts
 
 
+def _hash_of(path: str) -> str:
+    """Name and SHA-256 of a file; the scan has read it, but it may be gone since."""
+    name = printable(os.path.basename(path))
+    try:
+        with open(path, "rb") as handle:
+            return f"{name} sha256 {hashlib.file_digest(handle, 'sha256').hexdigest()}"
+    except OSError as error:
+        return f"{name}, which cannot be read any more ({error.strerror})"
+
+
 def command(report: Report, config: ScanConfig, model_folder: str | None = None) -> str:
     """What to type to get the same result, quoted for a shell."""
     words = ["unreel", "scan", "--json"]
@@ -90,6 +104,10 @@ def command(report: Report, config: ScanConfig, model_folder: str | None = None)
         words.append("--no-recheck")
     if config.threads:
         words += ["--threads", str(config.threads)]
+    if config.lanes != ScanConfig().lanes:
+        words += ["--lanes", ",".join(config.lanes) or "none"]
+    if config.object_detector is not None:
+        words += ["--object-detector", config.object_detector]
     for trusted in config.trust_lists:
         words += ["--trust-list", trusted]
     path = report.path
