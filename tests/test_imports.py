@@ -1,6 +1,6 @@
 """The law of imports, read from the sources: who may import whom, and what stays out of a scan.
 
-    detector imports neither sibling; data may import detector; training may import both.
+detector imports neither sibling; data may import detector; training may import both.
 """
 
 from __future__ import annotations

@@ -15,17 +15,28 @@ pytest.importorskip("safetensors", reason="needs the train extra: pip install 'u
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from make_media import Recipe, write_video
+from make_media import Recipe, numbered_frames, write_video
+from numpy.typing import NDArray
 
 from unreel.data.clip_facts import ClipFacts
-from unreel.data.manifest import Clip
+from unreel.data.fact_cache import with_hashes
+from unreel.data.manifest import Clip, write_manifest
+from unreel.data.pairs.latents import Strength
+from unreel.data.pairs.reconstruct import Settings
 from unreel.detector.errors import ModelError, UsageError
 from unreel.detector.model import DEFAULT_FOLDER
-from unreel.training.bank import Bank, HeadSettings, known_clips, load_bank, save_bank
+from unreel.training.bank import (
+    Bank,
+    HeadSettings,
+    as_rows,
+    known_clips,
+    load_bank,
+    save_bank,
+)
 from unreel.training.before_after import FPR, Gate, Row, above_threshold, compare, fpr_name, table
 from unreel.training.few_shot import curve
 from unreel.training.heads import encoder_digest
-from unreel.training.new_clips import clips_of, join_twins
+from unreel.training.new_clips import clips_of, join_twins, pairs_of
 from unreel.training.refit import folds_of, out_of_fold
 from unreel.training.retrain import learn, refusals
 
@@ -62,6 +73,19 @@ def old() -> Bank:
     )
 
 
+def pairs_bank(count: int, axis: int, shift: float) -> Bank:
+    """Halves of pairs: the second of each differs from the first along one axis alone."""
+    bank = bank_of(2 * count, None, "reconstruction", "real", 8, "p")
+    values = bank.embeddings["canonical"].copy()
+    values[1::2] = values[::2]
+    values[1::2, axis] += shift
+    clips = tuple(
+        replace(c, label="generated" if n % 2 else "real", pair_id=f"pair{n // 2}")
+        for n, c in enumerate(bank.clips)
+    )
+    return replace(bank, clips=clips, embeddings={"canonical": values})
+
+
 @pytest.fixture(scope="module")
 def new() -> Bank:
     return bank_of(30, 2, "newgen", "generated", 4, "n")
@@ -92,6 +116,26 @@ def test_faces_are_learnt_when_they_are_asked_for(old: Bank) -> None:
     found = learn(known, bank_of(30, 3, "newgen", "generated", 6, "m"), "newgen", sizes=())
     assert "lip-sync" not in {r.name for r in found.rows}
     assert len(found.held_out) == 80 + 40 + 30 + 30
+
+
+def test_pairs_teach_and_stand_in_no_row_but_their_own(old: Bank, new: Bank) -> None:
+    """The new generator has the trace of the pairs; false alarms count camera clips alone."""
+    pairs = pairs_bank(30, 2, 8.0)
+    without, with_pairs = (learn(old, b, "newgen", sizes=(5,)) for b in (new, new.joined(pairs)))
+    rows = {(r.kind, r.name): r for r in with_pairs.rows}
+    apart = rows["pairs", "reconstructions"]
+    assert apart.clips == 30 and apart.before < 0.65 and apart.after > 0.9
+    assert ("family", "reconstruction") not in rows
+    assert rows["fpr", fpr_name(FPR[0])].clips == 80  # of the bank, no half of a pair
+    assert (with_pairs.tested.sum(), len(with_pairs.held_out)) == (
+        without.tested.sum(), len(without.held_out)
+    )  # fmt: skip
+    # With no clip of the generator learnt, pairs alone must find more of it.
+    assert with_pairs.points[0].clips == 0 == without.points[0].clips
+    assert with_pairs.points[0].auc > without.points[0].auc + 0.1
+    assert "| reconstructions, beside their camera halves | canonical | 30 |" in table(
+        with_pairs.rows
+    )
 
 
 def test_half_is_held_out_by_whole_groups(old: Bank, new: Bank) -> None:
@@ -192,11 +236,20 @@ def test_a_bank_comes_back_as_it_was(old: Bank, tmp_path: Path) -> None:
     )
 
 
+def test_halves_of_pairs_are_known_as_such_ever_after(tmp_path: Path) -> None:
+    save_bank(tmp_path / "bank.npz", pairs_bank(4, 2, 1.0))
+    assert load_bank(tmp_path / "bank.npz").paired.all()
+    found = Clip(Path("a.mp4"), "generated", "g", pair_id="edit-3", family="v2v")
+    made = replace(found, recipe='{"kind": "reconstruct"}')
+    assert [c.pair_id for c in as_rows([found, made])] == ["", "edit-3"]
+
+
 def test_the_model_in_the_package_has_its_bank() -> None:
     bank = load_bank(DEFAULT_FOLDER / "bank.npz")
     assert bank.encoder == encoder_digest(DEFAULT_FOLDER)
     assert len(bank.clips) > 600 and {"raw", "canonical"} == set(bank.embeddings)
     assert not any(c.source or c.note or c.path.name for c in bank.clips)
+    assert not bank.paired.any()
 
 
 def test_banks_of_two_encoders_are_not_mixed(old: Bank, new: Bank) -> None:
@@ -236,9 +289,49 @@ def test_a_folder_becomes_clips_by_sub_folder(tmp_path: Path) -> None:
     assert {c.family for c in found} == {"g"}
 
 
+def test_pairs_that_are_given_as_new_clips_are_clips_like_any_other(tmp_path: Path) -> None:
+    path = write_video(tmp_path, Recipe(frames=4), "x")
+    made = Clip(path, "generated", "g", pair_id="p", recipe='{"kind": "reconstruct"}')
+    write_manifest(tmp_path / "new.csv", [made, replace(made, path=tmp_path / "y", label="real")])
+    (found,) = clips_of(tmp_path / "new.csv", generator="own", label="generated")
+    assert (found.generator, found.pair_id, found.recipe) == ("own", "", "")
+
+
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no video below"):
         clips_of(tmp_path, generator="g", label="generated")
+
+
+class Darker:
+    """Stands for an autoencoder: a trace that is easily told."""
+
+    name, multiple = "darker", 8
+
+    def reconstruct(
+        self, frames: NDArray[np.uint8], strength: Strength, seed: int
+    ) -> NDArray[np.uint8]:
+        return frames // 2
+
+
+def test_pairs_of_camera_clips_keep_the_groups_of_their_sources(tmp_path: Path) -> None:
+    clips = []
+    for n in range(3):
+        path = write_video(tmp_path, Recipe(width=96, height=96, frames=12), str(n),
+                           numbered_frames(12, 96, 96, seed=n))  # fmt: skip
+        clips.append(Clip(path, "real", f"new:g/{n}"))
+    (tmp_path / "broken.mp4").write_bytes(b"no video")
+    clips = with_hashes([*clips, Clip(tmp_path / "broken.mp4", "real", "new:g/broken")])
+    how = Settings(frames=8, crop=64)
+    made, notes = pairs_of(clips, Darker(), tmp_path / "pairs", most=9, settings=how)
+    assert len(made) == 6 and all(c.pair_id and c.recipe and c.sha256 for c in made)
+    assert {c.group for c in made} == {f"new:g/{n}" for n in range(3)}
+    assert sorted(c.label for c in made) == ["generated"] * 3 + ["real"] * 3
+    assert any(line.startswith("no pair of broken.mp4") for line in notes)
+    # The same folder serves other clips, other groups and fewer of them.
+    moved = [replace(clips[0], group="elsewhere"), clips[1]]
+    made, notes = pairs_of(moved, Darker(), tmp_path / "pairs", most=1, settings=how)
+    assert len(made) == 2 and len({c.group for c in made}) == 1
+    assert notes[0] == "pairs were made of 1 of 2 camera clips (--pairs N for more)"
 
 
 def test_twins_get_one_group() -> None:

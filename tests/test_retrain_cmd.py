@@ -100,13 +100,15 @@ def test_any_other_model_gets_a_new_window_graph(tmp_path: Path) -> None:
 # ---- end to end ---------------------------------------------------------------------------------
 
 
-def coloured(folder: Path, name: str, tint: tuple[int, int, int], seed: int) -> Path:
+def coloured(
+    folder: Path, name: str, tint: tuple[int, int, int], seed: int, frames: int = 10
+) -> Path:
     """A clip of one tint, so that mean colours tell generators apart."""
-    frames = numbered_frames(10, 96, 64, seed=seed) // 3
+    pictures = numbered_frames(frames, 96, 64, seed=seed) // 3
     rng = np.random.default_rng(seed)
     noise = rng.integers(0, 60, (4, 12, 3), np.uint8).repeat(8, 0).repeat(8, 1)
-    frames[:, 16:48] = noise + np.array(tint, np.uint8)
-    return write_video(folder, Recipe(width=96, height=64, fps=8), name, frames)
+    pictures[:, 16:48] = noise + np.array(tint, np.uint8)
+    return write_video(folder, Recipe(width=96, height=64, fps=8), name, pictures)
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +173,44 @@ def test_from_a_folder_of_clips_to_a_model(banked: Path) -> None:
     assert new["after"] > new["before"] and new["after"] > 0.9
     code, text = run("scan", "--fpr", "0.2", "--model", folder, banked / "new" / "n3.mp4")
     assert code == 0 and "+newgen-1" in text
+
+
+def test_pairs_are_made_of_own_camera_clips(
+    banked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the video autoencoder of the package, with weights drawn by lot."""
+    torch = pytest.importorskip(
+        "torch", reason="needs the train extra: pip install 'unreel[train]'"
+    )
+    from unreel.data.pairs.video_autoencoder import CausalVideoNetwork, Size, save_network
+
+    torch.manual_seed(0)
+    network = CausalVideoNetwork(Size(latent=4, fine=8, middle=8, deep=8))
+    save_network(network, tmp_path / "own", {"name": "own", "seen_sha256": []})
+    (tmp_path / "real").mkdir()
+    for n in range(3):
+        coloured(tmp_path / "real", f"r{n}", (60, 60, 60), 200 + n, frames=30)
+    monkeypatch.setattr("unreel.training.few_shot.DRAWS", 1)
+    real = ("--real", str(tmp_path / "real"))
+    code, text = retrained(banked, "alone", *real, "--fpr-margin", "1")
+    assert code == 0 and "pairs were not made of them: --autoencoder FOLDER|ID" in text
+    code, text = retrained(
+        banked, "paired", *real, "--autoencoder", str(tmp_path / "own"), "--pairs", "2",
+        "--fpr-margin", "1",
+    )  # fmt: skip
+    assert code == 0, text
+    assert "2 pairs were made by own and learnt" in text
+    assert "pairs were made of 2 of 3 camera clips" in text
+    assert "| reconstructions, beside their camera halves | raw | 2 |" in text
+    folder = banked / "paired" / "model"
+    bank = load_bank(folder / "bank.npz")
+    assert bank.paired.sum() == 4 and len(bank.clips) == 24 + 8 + 3 + 4
+    sources = {c.group for c in bank.clips if c.label == "real" and not c.pair_id}
+    assert {c.group for c in bank.clips if c.pair_id} < sources
+    assert load_model(folder).calibration.real_clips == 12 + 3  # no half of a pair
+    assert "2 pairs" in (folder / "MODEL_CARD.md").read_text()
+    code, text = retrained(banked, "x", "--autoencoder", "own")
+    assert code == 2 and "--autoencoder needs --real" in text
 
 
 def test_the_gate_refuses_and_force_is_in_the_card(

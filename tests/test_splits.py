@@ -13,9 +13,9 @@ from unreel.data.manifest import Clip, read_manifest
 from unreel.data.splits import check_no_leak, group_folds
 from unreel.detector.errors import UsageError
 
-GROUPED = st.lists(
-    st.tuples(st.integers(0, 30), st.booleans()), min_size=40, max_size=200
-).filter(lambda rows: len({g for g, _ in rows}) >= 5)
+GROUPED = st.lists(st.tuples(st.integers(0, 30), st.booleans()), min_size=40, max_size=200).filter(
+    lambda rows: len({g for g, _ in rows}) >= 5
+)
 
 
 def _clips(rows: list[tuple[int, bool]]) -> list[Clip]:

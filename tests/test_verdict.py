@@ -162,9 +162,7 @@ def test_shots_are_scored_by_the_mean_of_their_windows() -> None:
     shots = [Shot(0, 0.0, 2.0), Shot(1, 2.0, 2.1), Shot(2, 2.1, 5.0)]
     planned = [Window(0, (0, 1), 0.0, 1.0), Window(2, (60, 61), 2.2, 3.0)]
     windows = (WindowScore(0, 0.0, 1.0, -1.0), WindowScore(0, 1.0, 2.0, 3.0))
-    scores = score_shots(
-        shots, planned, Measured("learned", 1.0, windows), LogisticCalibration()
-    )
+    scores = score_shots(shots, planned, Measured("learned", 1.0, windows), LogisticCalibration())
     assert scores[0].score == pytest.approx(1 / (1 + math.exp(-1.0)))
     assert [s.score for s in scores[1:]] == [None, None]
     assert scores[1].reason == "too short, or beyond the budget of windows"

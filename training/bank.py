@@ -27,6 +27,8 @@ FILE = "bank.npz"
 """Beside the model's graphs."""
 _FORMAT = 1
 _TEXTS = ("sha256", "label", "family", "generator", "group", "source")
+_LATER = ("pair_id",)
+"""Columns that older banks lack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Bank:
     settings: HeadSettings
     """How the model's head was fitted on them."""
     clips: tuple[Clip, ...]
-    """Path and pair are empty."""
+    """Without paths; `pair_id` marks halves of pairs that were made for retraining."""
     facts: tuple[ClipFacts, ...]
     embeddings: dict[str, NDArray[np.float16]]
     """Condition -> (n, D) mean over the frames of each window and then over windows; a row of NaN
@@ -66,6 +68,11 @@ class Bank:
         lengths = {len(p) for p in [*parts, *self.embeddings.values(), *self.quality.values()]}
         if len(lengths) != 1 or set(self.embeddings) != set(self.quality):
             raise ValueError(f"parts of a bank of different lengths or conditions: {lengths}")
+
+    @property
+    def paired(self) -> NDArray[np.bool_]:
+        """(n,) halves of pairs: learnt, and judged apart from what was found as it is."""
+        return np.array([bool(c.pair_id) for c in self.clips], bool)
 
     def joined(self, other: Bank) -> Bank:
         """Both, one behind the other.
@@ -110,7 +117,8 @@ class Bank:
 
 def save_bank(path: Path, bank: Bank) -> None:
     """Write a bank whole or not at all."""
-    texts = {name: np.array([str(getattr(c, name)) for c in bank.clips]) for name in _TEXTS}
+    names = (*_TEXTS, *_LATER)
+    texts = {name: np.array([str(getattr(c, name)) for c in bank.clips]) for name in names}
     facts = np.array([json.dumps(facts_to_json(f)) for f in bank.facts])
     arrays: dict[str, Any] = {"facts": facts, "left_out": bank.left_out, **texts}
     arrays |= {f"embeddings/{n}": e for n, e in bank.embeddings.items()}
@@ -135,8 +143,9 @@ def load_bank(path: Path) -> Bank:
         header = json.loads(str(content["header"]))
         if header["format"] != _FORMAT:
             raise ValueError(f"format {header['format']}")
-        rows = zip(*(content[name].tolist() for name in _TEXTS), strict=True)
-        clips = [Clip(path=Path(), **dict(zip(_TEXTS, row, strict=True))) for row in rows]
+        names = [*_TEXTS, *(name for name in _LATER if name in content)]
+        rows = zip(*(content[name].tolist() for name in names), strict=True)
+        clips = [Clip(path=Path(), **dict(zip(names, row, strict=True))) for row in rows]
         facts = [facts_from_json(json.loads(text)) for text in content["facts"].tolist()]
         return Bank(
             header["encoder"], _settings(header["settings"]), tuple(clips), tuple(facts),
@@ -162,7 +171,10 @@ def _part(content: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 
 def as_rows(clips: Sequence[Clip]) -> tuple[Clip, ...]:
     """Clips as a bank keeps them: without what points to a file or a person."""
-    return tuple(replace(c, path=Path(), pair_id="", note="") for c in clips)
+    return tuple(
+        replace(c, path=Path(), pair_id=c.pair_id if c.recipe else "", note="", recipe="", mask="")
+        for c in clips
+    )
 
 
 def known_clips(bank: Bank, facts: Sequence[ClipFacts]) -> dict[int, int]:

@@ -24,7 +24,7 @@ FPR = (0.01, 0.05)
 LEAST_CLIPS = 5
 """Families with fewer clips are printed and do not decide."""
 _RESAMPLES = 500
-Kind = Literal["new", "family", "fpr"]
+Kind = Literal["new", "family", "pairs", "fpr"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,8 @@ class Row:
     condition: str
     clips: int
     before: float
-    """AUC against camera clips; of `fpr` rows the share of camera clips above the threshold."""
+    """AUC against camera clips, of `pairs` rows against their camera halves; of `fpr` rows the
+    share of camera clips above the threshold."""
     before_low: float
     before_high: float
     after: float
@@ -95,6 +96,8 @@ def compare(
 ) -> list[Row]:
     """All rows: the new generator, each old family and false alarms, under each condition.
 
+    Halves of pairs have a row of their own and stand in no other.
+
     Args:
         bank: Old and new clips.
         tested: (n,) the held-out part of the new generator.
@@ -110,20 +113,21 @@ def compare(
     groups = np.array([c.group for c in clips])
     rows: list[Row] = []
     for name in before:
-        there = np.isfinite(before[name]) & np.isfinite(after[name]) & ~bank.left_out
-        parts: list[tuple[Kind, str, Mask]] = [("new", generator, tested)]
+        judged = np.isfinite(before[name]) & np.isfinite(after[name]) & ~bank.left_out
+        there, real = judged & ~bank.paired, judged & ~bank.paired & ~positive
+        parts: list[tuple[Kind, str, Mask]] = [("new", generator, there & (tested | ~positive))]
+        of_old = there & old & positive
         parts += [
-            ("family", str(f), old & positive & (families == f))
-            for f in sorted(set(families[old & positive & ~bank.left_out]))
+            ("family", str(f), (of_old & (families == f)) | real)
+            for f in sorted(set(families[of_old]))
         ]
-        for kind, label, part in parts:
-            inside = there & (part | ~positive)
-            if (inside & part).any() and (inside & ~positive).any():
+        parts.append(("pairs", "reconstructions", judged & bank.paired))
+        for kind, label, inside in parts:
+            if (inside & positive).any() and (inside & ~positive).any():
                 rows.append(
                     _auc_row(kind, label, name, positive[inside], before[name][inside],
                              after[name][inside], groups[inside])
                 )  # fmt: skip
-        real = there & ~positive
         rows += [
             _fpr_row(fpr, name, before[name][real], after[name][real], folds[real], groups[real])
             for fpr in FPR
@@ -195,7 +199,8 @@ def table(rows: Sequence[Row]) -> str:
         "|---|---|---|---|---|---|",
     ]
     for r in rows:
-        named = {"new": f"**new: {r.name}**", "family": f"family {r.name}", "fpr": r.name}[r.kind]
+        named = {"new": f"**new: {r.name}**", "family": f"family {r.name}", "fpr": r.name,
+                 "pairs": f"{r.name}, beside their camera halves"}[r.kind]  # fmt: skip
         lines.append(
             f"| {named} | {r.condition} | {r.clips}"
             f" | {_three(r.before, r.before_low, r.before_high)}"

@@ -21,6 +21,13 @@ def is_first() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
+def best_device() -> str:
+    """A GPU, "cuda", where torch sees one, else "cpu"."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 @cache
 def fabric_of(device: str, precision: str) -> Any:
     """A launched Fabric: gloo between processors, NCCL between GPUs.

@@ -20,7 +20,7 @@ class Point:
     """One point of the curve."""
 
     clips: int
-    """New clips that were learnt; 0 = none."""
+    """Of the new generator, that were learnt; with 0, new camera clips and pairs still are."""
     condition: str
     auc: float
     """Of the held-out part of the new generator against camera clips; mean over draws."""
@@ -50,16 +50,16 @@ def curve(
     positive = np.array([c.is_positive for c in bank.clips])
     groups = np.array([c.group for c in bank.clips])
     conditions = [name for name, _ in bank.settings.conditions]
-    at_hand = np.flatnonzero(new & positive & ~tested)
+    at_hand = np.flatnonzero(new & positive & ~tested & ~bank.paired)
     found = []
     for size in (0, *(s for s in sorted(set(sizes)) if 0 < s <= len(at_hand))):
         scores: dict[str, list[float]] = {name: [] for name in conditions}
         for draw in range(DRAWS if size else 1):
-            learnt = ~new | (new & ~positive)
+            learnt = ~new | ~positive | bank.paired
             learnt[_drawn(at_hand, groups, size, np.random.default_rng([seed, size, draw]))] = True
             logits = out_of_fold(bank, learnt, folds, bank.settings, conditions)
             for name in conditions:
-                inside = np.isfinite(logits[name]) & (tested | ~positive)
+                inside = np.isfinite(logits[name]) & (tested | ~positive) & ~bank.paired
                 scores[name].append(auc(positive[inside].astype(float), logits[name][inside]))
         found += [
             Point(size, name, float(np.mean(s)), min(s), max(s)) for name, s in scores.items()

@@ -30,7 +30,7 @@ from unreel.training.embed import embed_clips
 from unreel.training.few_shot import Point, curve
 from unreel.training.heads import encoder_digest
 from unreel.training.linear_head import LinearHead
-from unreel.training.new_clips import LEAST, clips_of, join_twins
+from unreel.training.new_clips import LEAST, NOT_MADE, clips_of, join_twins, make_pairs
 from unreel.training.refit import fit_on, folds_of, out_of_fold
 from unreel.training.shortcuts import Separation, separations
 
@@ -68,6 +68,8 @@ def retrain(
     *,
     family: str = "",
     real: Path | None = None,
+    autoencoder: str = "",
+    pairs: int = 60,
     bank_file: Path | None = None,
     sizes: Sequence[int] = (5, 10, 20, 40),
     workers: int = 2,
@@ -82,6 +84,9 @@ def retrain(
         cache_folder: Of frames and facts.
         family: Its family; empty = a family of its own.
         real: Folder or manifest of camera clips to learn beside them.
+        autoencoder: Makes pairs of those camera clips: a folder of weights or a hub id; empty = no
+            pairs, which the notes say.
+        pairs: Of at most so many of them.
         bank_file: None = bank.npz in the model folder.
         sizes: Of the few-shot curve; those beyond the clips at hand are left out.
         workers: Decoding processes.
@@ -89,8 +94,10 @@ def retrain(
 
     Raises:
         UsageError: Nothing new, too few groups, a bank of another encoder.
-        ModelError: The model or its bank cannot be used.
+        ModelError: The model, its bank or the autoencoder cannot be used.
     """
+    if autoencoder and real is None:
+        raise UsageError("pairs are made of camera clips: --autoencoder needs --real FOLDER")
     old = load_bank(bank_file or model_folder / FILE)
     encoder = encoder_digest(model_folder)
     if encoder != old.encoder:
@@ -101,10 +108,19 @@ def retrain(
     clips = clips_of(new, generator=generator, label="generated", family=family)
     if real is not None:
         clips += clips_of(real, generator="", label="real")
+    given = clips
     clips = _without_known(clips, old, notes)
     clips, facts = _measured(clips, cache_folder, workers, tell, notes)
     clips = _grouped(clips, facts, old, generator, notes)
     notes += _shortcuts(clips, facts, old)
+    if autoencoder:
+        sources = _sources_of_pairs(given, clips, old)
+        halves, said = make_pairs(sources, autoencoder, cache_folder, most=pairs, tell=tell)
+        notes += said
+        halves, more = _measured(halves, cache_folder, workers, tell, notes)
+        clips, facts = [*clips, *halves], [*facts, *more]
+    elif real is not None:
+        notes.append(NOT_MADE)
 
     # ---- embeddings -----------------------------------------------------------------------------
     model = load_model(model_folder)
@@ -172,6 +188,16 @@ def _without_known(clips: Sequence[Clip], old: Bank, notes: list[str]) -> list[C
     return left
 
 
+def _sources_of_pairs(given: Sequence[Clip], clips: Sequence[Clip], old: Bank) -> list[Clip]:
+    """Camera clips that were given and can be read, those too that the bank has already."""
+    group_of = {c.sha256: c.group for c in (*old.clips, *clips)}
+    return [
+        replace(c, group=group_of[c.sha256])
+        for c in given
+        if not c.is_positive and c.sha256 in group_of
+    ]
+
+
 def _measured(
     clips: Sequence[Clip], folder: Path, workers: int, tell: Tell, notes: list[str]
 ) -> tuple[list[Clip], list[ClipFacts]]:
@@ -208,7 +234,7 @@ def _test_part(bank: Bank, is_new: Mask, seed: int) -> Mask:
     """
     groups = np.array([c.group for c in bank.clips])
     positive = np.array([c.is_positive for c in bank.clips])
-    fresh = is_new & positive
+    fresh = is_new & positive & ~bank.paired
     names = sorted(
         set(groups[fresh].tolist()), key=lambda g: hashlib.sha256(f"{seed}/{g}".encode()).digest()
     )
@@ -218,7 +244,7 @@ def _test_part(bank: Bank, is_new: Mask, seed: int) -> Mask:
             "to test (clips of one sub-folder are a group, and so are those that show the same)"
         )
     tested = np.zeros(len(groups), bool)
-    half = (is_new & positive).sum() / 2
+    half = fresh.sum() / 2
     for name in names[1:]:  # at least one group is learnt
         members = fresh & (groups == name)
         if not tested.any() or tested.sum() + members.sum() <= np.ceil(half):
@@ -241,7 +267,7 @@ def _shortcuts(clips: Sequence[Clip], facts: Sequence[ClipFacts], old: Bank) -> 
 def _held_out(bank: Bank, logits: dict[str, NDArray[np.float64]]) -> list[HeldOut]:
     rows = []
     for name in (n for n in CALIBRATED_ON if n in logits):
-        for row in np.flatnonzero(np.isfinite(logits[name]) & ~bank.left_out):
+        for row in np.flatnonzero(np.isfinite(logits[name]) & ~bank.left_out & ~bank.paired):
             clip, quality = bank.clips[row], bank.quality[name][row]
             logit = float(logits[name][row])
             rows.append(HeldOut(clip.sha256, clip.is_positive, logit, *map(float, quality)))

@@ -41,6 +41,11 @@ def _tell(line: str) -> None:
 @click.option("--generator", required=True, help="Name of the new generator.")
 @click.option("--family", default="", help="Its family (t2v, i2v, v2v, ...), if it has one.")
 @click.option("--real", type=_FOLDER, help="Folder or manifest of camera clips to learn beside.")
+@click.option(
+    "--autoencoder", default="", metavar="FOLDER|ID",
+    help="Also make pairs of those camera clips with it, as `unreel pairs reconstruct` does.",
+)  # fmt: skip
+@click.option("--pairs", default=60, show_default=True, help="Of at most so many of them.")
 @click.option("--bank", type=_FOLDER, help="Bank of the model.  [default: bank.npz in its folder]")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Run folder.")
 @click.option(
@@ -61,6 +66,8 @@ def retrain(
     generator: str,
     family: str,
     real: Path | None,
+    autoencoder: str,
+    pairs: int,
     bank: Path | None,
     out: Path,
     margin: float,
@@ -80,6 +87,8 @@ def retrain(
       unreel retrain --from small --new clips/newgen --generator newgen-1 --out runs/newgen
       unreel retrain --from my-model --new newgen.csv --generator newgen-1 --real own-footage \\
           --out runs/newgen
+      unreel retrain --from small --new clips/newgen --generator newgen-1 --real own-footage \\
+          --autoencoder taef2/ --out runs/newgen-pairs
 
     \b
     Exit codes:
@@ -96,8 +105,8 @@ def retrain(
     from unreel.training.retrained_model import summary, write_model
 
     found = run(
-        model, new, generator, cache_folder, family=family, real=real, bank_file=bank,
-        workers=workers, tell=_tell,
+        model, new, generator, cache_folder, family=family, real=real, autoencoder=autoencoder,
+        pairs=pairs, bank_file=bank, workers=workers, tell=_tell,
     )  # fmt: skip
     gate = Gate(margin, fpr_margin)
     refused = refusals(found, gate)
@@ -115,7 +124,7 @@ def retrain(
 
 
 @click.command("bank", short_help="Make the bank that retraining replays.")
-@click.argument("model", type=_FOLDER)
+@click.argument("model", type=_Start(path_type=Path, exists=True))
 @click.option("--manifest", required=True, type=_FOLDER, help="The clips it was trained on.")
 @click.option("--out", type=click.Path(path_type=Path), help="[default: bank.npz in MODEL]")
 @click.option(
@@ -140,9 +149,14 @@ def bank(
 ) -> None:
     """Embed the clips that MODEL was trained on: some KB a clip and condition, and no picture.
 
+    The bank of `small` is in the package. That of `base` would be four times as large: this command
+    writes it into the folder that `unreel models pull base` made. With the folder above that of
+    `unreel train --cache` what training kept is taken instead of computed again.
+
     \b
-    Example:
+    Examples:
       unreel models bank my-model --manifest corpus/manifest.csv
+      unreel models bank base --manifest corpus/manifest.csv --cache cache
     """
     from unreel.data.manifest import read_manifest
     from unreel.training.bank import FILE, HeadSettings

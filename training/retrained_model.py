@@ -24,7 +24,8 @@ _CARD = """
 
 ## Retrained on {generator}
 From {name} {version}, with {learnt} clips of `{generator}` ({tested} of them held out for the table
-below and learnt afterwards), {camera} new camera clips, and a bank of {banked} clips replayed. The
+below and learnt afterwards), {camera} new camera clips, {pairs} pairs of camera clips and their
+reconstructions, and a bank of {banked} clips replayed. The
 encoder is unchanged; head and calibration are new.{old_pictures}
 
 {verdict}
@@ -108,13 +109,15 @@ def _card(
     found: Retrained, name: str, version: str, refused: Sequence[str], gate: Gate, whole: bool
 ) -> str:
     new = [c for c, n in zip(found.bank.clips, found.new, strict=True) if n]
+    single = [c for c in new if not c.pair_id]
     return _CARD.format(
         generator=found.generator,
         name=name,
         version=version,
-        learnt=sum(c.is_positive for c in new),
+        learnt=sum(c.is_positive for c in single),
         tested=int(found.tested.sum()),
-        camera=sum(not c.is_positive for c in new),
+        camera=sum(not c.is_positive for c in single),
+        pairs=(len(new) - len(single)) // 2,
         banked=len(found.bank.clips) - len(new),
         old_pictures=""
         if whole

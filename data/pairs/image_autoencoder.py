@@ -124,7 +124,7 @@ class TinyImageAutoencoder:
         return np.stack([_pixels(p) for p in pictures])
 
     def _tensor(self, frame: NDArray[np.uint8]) -> Tensor:
-        tensor = torch.from_numpy(np.ascontiguousarray(frame)).to(self._device)
+        tensor = torch.from_numpy(np.array(frame)).to(self._device)
         return tensor.permute(2, 0, 1)[None].float() / 255  # (1, 3, H, W), 0..1
 
 
