@@ -1,13 +1,15 @@
 """What a model's encoder says of clips: one vector each, all that a linear head needs.
 
 The frames come out of the frame cache, so that they are those of a scan, and go through the frame
-graph of the model folder: the same code on a CPU and, where onnxruntime has a CUDA provider, on a
-GPU.
+graph of the model folder, on the CPU like a scan. Where the training of that model kept the tokens
+of a clip, those are taken.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +19,35 @@ from unreel.data.manifest import Clip
 from unreel.detector.model import Model
 from unreel.training.bank import Bank, HeadSettings, as_rows
 from unreel.training.cache import FrameCache
+from unreel.training.tokens import entry_of, mean_tokens, read_entry
 
 Tell = Callable[[str], None]
+Known = Callable[[Clip, str], NDArray[np.float16] | None]
+
+
+def kept_by_training(model_folder: Path, cache: FrameCache) -> Known:
+    """Embeddings out of the tokens that `unreel train` kept beside these frames.
+
+    Args:
+        model_folder: On a frozen encoder; of any other, and where nothing was kept, none is known.
+        cache: Of the frames.
+    """
+    config = json.loads((model_folder / "config.json").read_text(encoding="utf-8"))
+    encoder = config.get("encoder", {}).get("sha256")
+
+    def known(clip: Clip, condition: str) -> NDArray[np.float16] | None:
+        if not encoder or not config.get("layers"):
+            return None
+        path = entry_of(
+            cache.folder / "tokens", encoder, int(config["frame_stride"]),
+            int(config["map_layer"]), cache, clip, condition,
+        )  # fmt: skip
+        if not path.exists():
+            return None
+        entry = read_entry(path)
+        return mean_tokens(entry, config["layers"]).astype(np.float16) if entry.lengths else None
+
+    return known
 
 
 def embed_clips(
@@ -30,6 +59,7 @@ def embed_clips(
     conditions: Sequence[str],
     cache: FrameCache,
     *,
+    known: Known = lambda _clip, _condition: None,
     workers: int = 2,
     tell: Tell = lambda _: None,
 ) -> Bank:
@@ -43,6 +73,7 @@ def embed_clips(
         facts: Of each.
         conditions: Names.
         cache: With the model's sampling.
+        known: Embeddings of a clip under a condition that are there already.
         workers: Decoding processes.
         tell: Receives progress lines.
     """
@@ -52,10 +83,11 @@ def embed_clips(
     for name in conditions:
         rows, sides = [], []
         for done, clip in enumerate(clips, start=1):
-            rows.append(_embedding(model, encoder, clip, name, cache))
-            known = cache.load(clip, name).facts
-            short = min(known.get("width", np.nan), known.get("height", np.nan))
-            sides.append([short, known.get("bits_per_pixel", np.nan)])
+            vector = known(clip, name)
+            rows.append(_embedding(model, encoder, clip, name, cache) if vector is None else vector)
+            said = cache.load(clip, name).facts
+            short = min(said.get("width", np.nan), said.get("height", np.nan))
+            sides.append([short, said.get("bits_per_pixel", np.nan)])
             if done % 25 == 0 or done == len(clips):
                 tell(f"{name}: {done} of {len(clips)} clips embedded")
         width = max((len(r) for r in rows if r is not None), default=1)

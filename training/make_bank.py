@@ -16,7 +16,7 @@ from unreel.detector.errors import UsageError
 from unreel.detector.model import load_model
 from unreel.training.bank import HeadSettings, save_bank
 from unreel.training.cache import FrameCache
-from unreel.training.embed import embed_clips
+from unreel.training.embed import embed_clips, kept_by_training
 from unreel.training.heads import encoder_digest
 
 Tell = Callable[[str], None]
@@ -51,7 +51,7 @@ def make_bank(
     cache = FrameCache(cache_folder / "frames", model.sampling, model.short_side)
     bank = embed_clips(
         model, encoder_digest(model_folder), settings, [c for c, _ in good], [f for _, f in good],
-        names, cache, workers=workers, tell=tell,
+        names, cache, known=kept_by_training(model_folder, cache), workers=workers, tell=tell,
     )  # fmt: skip
     faces = np.array([c.is_face_only for c, _ in good])  # another lane's positives
     save_bank(target, replace(bank, left_out=faces))

@@ -41,6 +41,47 @@ class ClipTokens:
     """Frames of each window."""
 
 
+def entry_of(
+    folder: Path, digest: str, stride: int, map_layer: int, frames: FrameCache, clip: Clip,
+    condition: str,
+) -> Path:  # fmt: skip
+    """File that holds, or would hold, the tokens of one clip under one condition.
+
+    Args:
+        folder: Of the entries.
+        digest: sha256 of the encoder's file.
+        stride: Every so many-th frame of a window is read.
+        map_layer: Layer whose places are kept.
+        frames: Cache of the frames.
+        clip: The clip.
+        condition: Its name.
+    """
+    settings = [_FORMAT, digest, stride, map_layer]
+    key = json.dumps([settings, frames.path_of(clip, condition).parent.name])
+    name = f"{condition}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+    return folder / name / f"{clip.sha256[:24]}.npz"
+
+
+def read_entry(path: Path) -> ClipTokens:
+    """An entry.
+
+    Raises:
+        FileNotFoundError: It was not made.
+    """
+    with np.load(path) as found:
+        lengths = tuple(int(n) for n in found["lengths"])
+        return ClipTokens(found["tokens"], found["places"], lengths)
+
+
+def mean_tokens(entry: ClipTokens, layers: Sequence[int]) -> NDArray[np.float64]:
+    """(D,) class tokens of some layers, one behind the other, as a model's embedding has them: mean
+    over windows of the mean over the frames of each."""
+    chosen = entry.tokens[:, list(layers)].reshape(len(entry.tokens), -1).astype(np.float64)
+    windows = np.split(chosen, np.cumsum(entry.lengths)[:-1])
+    mean: NDArray[np.float64] = np.mean([window.mean(axis=0) for window in windows], axis=0)
+    return mean
+
+
 class TokenCache:
     """The tokens of a corpus.
 
@@ -70,10 +111,9 @@ class TokenCache:
 
     def path_of(self, clip: Clip, condition: str) -> Path:
         """File that holds, or would hold, one clip under one condition."""
-        settings = [_FORMAT, self._digest, self._stride, self._map_layer]
-        key = json.dumps([settings, self._frames.path_of(clip, condition).parent.name])
-        name = f"{condition}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
-        return self._folder / name / f"{clip.sha256[:24]}.npz"
+        return entry_of(
+            self._folder, self._digest, self._stride, self._map_layer, self._frames, clip, condition
+        )
 
     def load(self, clip: Clip, condition: str) -> ClipTokens:
         """An entry made before by `fill`.
@@ -81,9 +121,7 @@ class TokenCache:
         Raises:
             FileNotFoundError: It was not made.
         """
-        with np.load(self.path_of(clip, condition)) as found:
-            lengths = tuple(int(n) for n in found["lengths"])
-            return ClipTokens(found["tokens"], found["places"], lengths)
+        return read_entry(self.path_of(clip, condition))
 
     def fill(
         self,
