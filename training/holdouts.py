@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from unreel.data.manifest import Clip
 from unreel.data.splits import group_folds
 from unreel.training.metrics import auc, tpr_at
-from unreel.training.token_run import TokenTable
+from unreel.training.token_run import TrainingTable
 
 Array = NDArray[np.float64]
 
@@ -39,7 +39,7 @@ Tell = Callable[[str], None]
 
 
 def leave_one_generator_out(
-    table: TokenTable,
+    table: TrainingTable,
     folds: Sequence[int],
     conditions: Sequence[str],
     tell: Tell = lambda _: None,
@@ -97,7 +97,7 @@ def _generators(clips: Sequence[Clip], judged: NDArray[np.bool_]) -> dict[str, N
 
 
 def repeated_folds(
-    table: TokenTable, conditions: Sequence[str], seeds: int, tell: Tell = lambda _: None
+    table: TrainingTable, conditions: Sequence[str], seeds: int, tell: Tell = lambda _: None
 ) -> dict[str, list[dict[str, float]]]:
     """Out-of-fold results with the groups dealt to the folds anew for each seed.
 

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 Array = NDArray[np.float64]
@@ -49,20 +48,23 @@ def fit_head(
 
     Args:
         embeddings: (n, D).
-        labels: (n,) 1 = generated.
+        labels: (n,) 1 = generated; between 0 and 1 a row counts for both classes, by so much.
         weights: (n,) of the rows; the classes weigh the same whatever they say.
         components: At most this many principal components.
         strength: Inverse of the penalty (C).
     """
     kept = min(components, len(embeddings) - 1, embeddings.shape[1])
-    model = make_pipeline(
-        StandardScaler(),
-        PCA(kept, whiten=True, random_state=0),
-        LogisticRegression(C=strength, class_weight="balanced", max_iter=3000),
-    )
-    model.fit(embeddings, labels, logisticregression__sample_weight=weights)
-    scale, reduce, line = (step for _, step in model.steps)
+    scale = StandardScaler().fit(embeddings)
+    reduce = PCA(kept, whiten=True, random_state=0).fit(scale.transform(embeddings))
+    rows = reduce.transform(scale.transform(embeddings))
+    shares = np.concatenate([weights * labels, weights * (1 - labels)])
+    classes = np.repeat([1.0, 0.0], len(labels))
+    for one in (0.0, 1.0):
+        shares[classes == one] *= weights.sum() / (2 * shares[classes == one].sum())
+    counts = shares > 0
+    line = LogisticRegression(C=strength, max_iter=3000)
+    line.fit(np.concatenate([rows, rows])[counts], classes[counts], sample_weight=shares[counts])
     whitened = reduce.components_ / np.sqrt(reduce.explained_variance_)[:, None]  # (kept, D)
     weight = (line.coef_[0] @ whitened) / scale.scale_
-    offset = float(model.decision_function(np.zeros((1, embeddings.shape[1])))[0])
-    return LinearHead(weight, offset)
+    nought = reduce.transform(scale.transform(np.zeros((1, embeddings.shape[1]))))
+    return LinearHead(weight, float(line.decision_function(nought)[0]))

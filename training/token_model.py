@@ -29,9 +29,11 @@ from unreel.training.clip_encoder import (
     judging_graph,
 )
 from unreel.training.cv import Run, sampling_of
+from unreel.training.distil import Teacher
 from unreel.training.linear_head import TokenHeads
 from unreel.training.token_recipe import TokenRecipe
-from unreel.training.token_run import TokenTable, fold_heads, load_heads, save_heads
+from unreel.training.token_run import TrainingTable, fold_heads, load_heads, save_heads
+from unreel.training.token_table import TokenTable
 from unreel.training.tokens import TokenCache
 
 Tell = Callable[[str], None]
@@ -74,19 +76,34 @@ def token_table(
     *,
     workers: int = 2,
     tell: Tell = lambda _: None,
-) -> TokenTable:
+) -> TrainingTable:
     """Tokens of all clips of a run under the recipe's conditions and some more."""
     recipe = run.recipe
     assert isinstance(recipe, TokenRecipe)
-    cache = TokenCache(
+    cache = _tokens(frames, encoder, recipe)
+    cache.fill(clips, dict.fromkeys((*recipe.conditions, *conditions)), workers=workers, tell=tell)
+    teacher = None
+    if recipe.teacher_share:
+        alike = TokenRecipe(
+            frame_stride=recipe.frame_stride,
+            short_side=recipe.short_side,
+            frames_per_window=recipe.frames_per_window,
+            frame_step_seconds=recipe.frame_step_seconds,
+        )
+        whole = _tokens(frames, encoder_file(frames.folder, None), alike)
+        whole.fill(clips, recipe.conditions, workers=workers, tell=tell)
+        teacher = Teacher(TokenTable(clips, whole, alike), recipe)
+    return TrainingTable(clips, cache, recipe, teacher)
+
+
+def _tokens(frames: FrameCache, encoder: Path, recipe: TokenRecipe) -> TokenCache:
+    return TokenCache(
         frames.folder / "tokens", encoder, frames,
         kind=recipe.backbone, stride=recipe.frame_stride, map_layer=recipe.map_layer,
     )  # fmt: skip
-    cache.fill(clips, dict.fromkeys((*recipe.conditions, *conditions)), workers=workers, tell=tell)
-    return TokenTable(clips, cache, recipe)
 
 
-def train_token_part(run: Run, table: TokenTable, part: str) -> None:
+def train_token_part(run: Run, table: TrainingTable, part: str) -> None:
     """Fit one fold's heads, or the final ones on all groups, unless they are there."""
     if part != "final":
         fold_heads(table, run.fold_of, int(part.removeprefix("fold")), run.folder / part)

@@ -21,6 +21,9 @@ class TokenRecipe:
     """Principal components that the regression sees."""
     strength: float = 0.002
     """Inverse of the regression's penalty (C)."""
+    teacher_share: float = 0.0
+    """Share of a label that heads on the whole encoder give, which then is needed beside a
+    compressed one; 0 = none. See distil.py."""
     short_side: int = 288
     """Frames are decoded to this short side, then squeezed to the encoder's square."""
     frames_per_window: int = 8

@@ -1,15 +1,10 @@
-"""Heads on a frozen encoder: fit by folds, score what each fold never saw, all from kept tokens.
-
-A clip is the mean of its windows, a window the mean of its frames, so that a linear judgement of
-the means is the mean of the judgements: what is fitted here is what a scan computes.
-"""
+"""Heads on a frozen encoder: fit by folds, score what each fold never saw, all from kept tokens."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,47 +12,34 @@ from numpy.typing import NDArray
 
 from unreel.data.manifest import Clip
 from unreel.data.splits import check_no_leak
-from unreel.training.clip_encoder import WIDTH
+from unreel.training.distil import Teacher
 from unreel.training.linear_head import LinearHead, TokenHeads, fit_head
 from unreel.training.token_recipe import TokenRecipe
-from unreel.training.tokens import ClipTokens, TokenCache
+from unreel.training.token_table import TokenTable
+from unreel.training.tokens import TokenCache
 
 Array = NDArray[np.float64]
 
 
-class TokenTable:
-    """Mean tokens of all clips of a manifest, by condition.
+class TrainingTable(TokenTable):
+    """Mean tokens that heads are fitted on.
 
     Args:
         clips: All clips.
         cache: Holds their tokens.
         recipe: Says which layers count.
+        teacher: The whole encoder, for a recipe that learns from it.
     """
 
-    def __init__(self, clips: Sequence[Clip], cache: TokenCache, recipe: TokenRecipe) -> None:
-        self.clips, self.recipe = clips, recipe
-        self._cache = cache
-        self._known: dict[str, tuple[Array, Array]] = {}
-
-    @cached_property
-    def labels(self) -> Array:
-        """(n,) 1 = generated."""
-        return np.array([float(c.is_positive) for c in self.clips])
-
-    def of(self, condition: str) -> tuple[Array, Array]:
-        """(n, D) class tokens and (n, 768) place tokens; NaN where a clip could not be read."""
-        if condition not in self._known:
-            width = WIDTH * len(self.recipe.layers)
-            frame = np.full((len(self.clips), width), np.nan)
-            places = np.full((len(self.clips), WIDTH), np.nan)
-            for row, clip in enumerate(self.clips):
-                entry = self._cache.load(clip, condition)
-                if entry.lengths:
-                    chosen = entry.tokens[:, list(self.recipe.layers)]
-                    frame[row] = _mean(chosen.reshape(len(chosen), -1), entry)
-                    places[row] = _mean(entry.places, entry)
-            self._known[condition] = frame, places
-        return self._known[condition]
+    def __init__(
+        self,
+        clips: Sequence[Clip],
+        cache: TokenCache,
+        recipe: TokenRecipe,
+        teacher: Teacher | None = None,
+    ) -> None:
+        super().__init__(clips, cache, recipe)
+        self._teacher = teacher
 
     def fit(self, inside: NDArray[np.bool_]) -> TokenHeads:
         """Fit both heads on some of the clips, under the conditions of the recipe.
@@ -66,37 +48,39 @@ class TokenTable:
             inside: (n,) the clips to fit on; those for faces only and unread ones are left out.
         """
         usable = inside & np.array([not c.is_face_only for c in self.clips])
-        rows, places, labels, weights = [], [], [], []
-        for condition, share in self.recipe.conditions.items():
-            frame, place = self.of(condition)
-            here = np.flatnonzero(usable & np.isfinite(frame).all(axis=1))
-            rows.append(frame[here])
-            places.append(place[here])
-            labels.append(self.labels[here])
-            weights.append(np.full(len(here), share / sum(self.recipe.conditions.values())))
-        y, w = np.concatenate(labels), np.concatenate(weights)
-        frame_head, place_head = (
-            fit_head(
-                np.concatenate(values), y, w,
-                components=self.recipe.components, strength=self.recipe.strength,
-            )
-            for values in (rows, places)
-        )  # fmt: skip
-        return TokenHeads(frame_head, place_head)
+        shares = self.recipe.conditions
+        own = [(self.of(name)[0], share) for name, share in shares.items()]
+        places = [(self.of(name)[1], share) for name, share in shares.items()]
+        labels = self.labels
+        if self._teacher is not None:
+            own += [(self._teacher.rows(name), share) for name, share in shares.items()]
+            labels = self._teacher.labels(usable)
+        return TokenHeads(self._head(own, usable, labels), self._head(places, usable, self.labels))
 
     def logits(self, heads: TokenHeads, condition: str) -> Array:
         """(n,) logit of each clip; NaN where it could not be read."""
         return heads.frame.logits(self.of(condition)[0])
 
+    def _head(
+        self, sets: Sequence[tuple[Array, float]], usable: NDArray[np.bool_], labels: Array
+    ) -> LinearHead:
+        """One head on several views (n, D) of the same clips, each with its weight."""
+        found = [np.flatnonzero(usable & np.isfinite(rows).all(axis=1)) for rows, _ in sets]
+        total = sum(share for _, share in sets)
+        return fit_head(
+            np.concatenate([rows[here] for (rows, _), here in zip(sets, found, strict=True)]),
+            labels[np.concatenate(found)],
+            np.concatenate(
+                [np.full(len(here), share / total)
+                 for (_, share), here in zip(sets, found, strict=True)]
+            ),
+            components=self.recipe.components, strength=self.recipe.strength,
+        )  # fmt: skip
 
-def _mean(frames: NDArray[np.float16], entry: ClipTokens) -> Array:
-    """Mean over windows of the mean over the frames of each."""
-    ends = np.cumsum(entry.lengths)[:-1]
-    each = np.split(frames.astype(np.float64), ends)
-    return np.mean([window.mean(axis=0) for window in each], axis=0)
 
-
-def fold_heads(table: TokenTable, fold_of: dict[str, int], fold: int, folder: Path) -> TokenHeads:
+def fold_heads(
+    table: TrainingTable, fold_of: dict[str, int], fold: int, folder: Path
+) -> TokenHeads:
     """Heads fitted without one fold's groups; kept in `folder`, and taken from there if present.
 
     Args:
@@ -116,7 +100,7 @@ def fold_heads(table: TokenTable, fold_of: dict[str, int], fold: int, folder: Pa
 
 
 def out_of_fold(
-    table: TokenTable, fold_of: dict[str, int], folds: int, condition: str, run: Path
+    table: TrainingTable, fold_of: dict[str, int], folds: int, condition: str, run: Path
 ) -> Array:
     """(n,) logit of each clip by the heads that never saw its group; NaN = not judged."""
     logits = np.full(len(table.clips), np.nan)
