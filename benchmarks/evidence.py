@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from evidence_rows import ALLOWED, maxima, read_rows
+from evidence_rows import allowed, maxima, read_rows
 from evidence_tables import tables
 
 from unreel.data.manifest import read_manifest
@@ -130,9 +130,9 @@ def reference(args: argparse.Namespace) -> None:
         # What no camera clip shows at all is measured too: its threshold is 0.
         known = [*maxima(of_lane), *NEVER_SEEN.get((mode, lane), ())]
         values = {key: list(strongest.get(key, {}).values()) for key in known}
-        allowed = dict.fromkeys({code for code, _ in values}, ALLOWED)
+        shares = {code: allowed(code) for code, _ in values}
         clips = len({row.clip for row in camera})
-        for code, statistics in as_dict(values, clips, allowed).items():
+        for code, statistics in as_dict(values, clips, shares).items():
             modes[mode].setdefault(code, {}).update(statistics)
         print(f"{mode} {lane}: {len(values)} statistics of {clips} camera clips")
     PATH.write_text(json.dumps({"modes": modes}, separators=(",", ":")) + "\n", encoding="utf-8")

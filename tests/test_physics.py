@@ -114,6 +114,27 @@ def test_falls_are_compared_without_units(slower: float) -> None:
     assert "2.5 times" in found.explanation
 
 
+def landing(high: float, gravity: float, ground: float) -> NDArray[np.float64]:
+    """Falls, bounces once half as fast, and lies."""
+    hit = np.sqrt(2 * (ground - high) / gravity)
+    back = gravity * hit / 2
+    after = np.clip(CLOCK - hit, 0, 2 * back / gravity)
+    y = np.where(
+        hit > CLOCK,
+        high + gravity * CLOCK**2 / 2,
+        ground - back * after + gravity * after**2 / 2,
+    )
+    return way((60.0 if high < 30 else 220.0) + 0 * CLOCK, y)
+
+
+@pytest.mark.parametrize(("second", "found"), [(120.0, 0), (45.0, 1)], ids=["even", "uneven"])
+def test_a_fall_is_measured_to_where_it_lands(second: float, found: int) -> None:
+    scene = scene_of(landing(20, 120, 140), landing(34, second, 140))
+    said = uneven_fall(scene, bodies_of(scene))
+    assert len(said) == found
+    assert all("2.7 times" in finding.explanation for finding in said)
+
+
 def test_a_thing_thrown_to_and_fro_is_found_and_one_bounce_is_not() -> None:
     clock = np.arange(36) / 15
     swing = np.where((clock > 1) & (clock < 1.7), 16 * (np.arange(36) // 2 % 2), 0)

@@ -27,6 +27,8 @@ from unreel.detector.rigid_bodies import Body
 from unreel.detector.scenes import Scene
 
 MIN_FLIGHT_SECONDS = 0.3
+MAX_FALL_SECONDS = 2.5
+"""From thirty metres; in slow motion the beginning of a fall is enough."""
 MIN_BEND = 0.02
 """Share of the frame's height that a parabola must leave its chord by, to be one."""
 MAX_SIDEWAYS = 0.3
@@ -141,16 +143,19 @@ def uneven_fall(scene: Scene, bodies: tuple[Body, ...]) -> list[Finding]:
 
 
 def _fall(scene: Scene, body: Body) -> Flight | None:
-    """The longest flight that begins nearly at rest and goes down."""
-    count = len(body.indices)
-    for last in range(count - 1, 5, -1):
+    """The sharpest flight that begins nearly at rest and goes down: to where the thing lands."""
+    best: Flight | None = None
+    clock = scene.stretch.pts_seconds[body.indices]
+    within = int(np.searchsorted(clock, clock[0] + MAX_FALL_SECONDS))
+    for last in range(5, min(within, len(clock))):
         flight = _fly(scene, body, 0, last)
         if flight is None or flight.acceleration <= 0:
             continue
-        seconds = _seconds(scene, body, flight)
-        if abs(flight.speed_at_start) < 0.35 * flight.acceleration * seconds:
-            return flight
-    return None
+        if abs(flight.speed_at_start) >= 0.35 * flight.acceleration * _seconds(scene, body, flight):
+            continue
+        if best is None or flight.sharpness >= best.sharpness:
+            best = flight
+    return best
 
 
 def jerks(scene: Scene, bodies: tuple[Body, ...]) -> list[Finding]:
