@@ -28,6 +28,8 @@ from unreel.detector.scan import scan_video
 from unreel.training.clip_encoder import LAYERS, WIDTH
 from unreel.training.commands import evaluate, train
 from unreel.training.compress import BLOCK, four_bits
+from unreel.training.cv import read_run
+from unreel.training.embed import kept_by_training
 from unreel.training.linear_head import fit_head
 
 pytestmark = pytest.mark.slow
@@ -116,6 +118,20 @@ def test_the_graph_says_what_was_fitted(run: tuple[Path, Path, list[str]]) -> No
     embedding, logits = session.run(["embedding", "frame_logits"], {"frames": squares})
     expected = embedding @ heads["frame"] + heads["frame_offset"]
     np.testing.assert_allclose(logits, expected, atol=1e-3)
+
+
+def test_a_bank_takes_the_tokens_that_training_kept(run: tuple[Path, Path, list[str]]) -> None:
+    """They are what the exported model says of the same frames."""
+    trained, clips = read_run(run[0]), read_manifest(run[1])
+    cache = trained.cache(Path(run[2][run[2].index("--cache") + 1]))
+    known = kept_by_training(run[0] / "model", cache)
+    model = load_model(run[0] / "model")
+    kept = known(clips[0], "canonical")
+    assert kept is not None
+    windows = cache.load(clips[0], "canonical").windows
+    each = [model.embed(np.asarray(w)[:: model.frame_stride]).mean(axis=0) for w in windows]
+    np.testing.assert_allclose(kept, np.mean(each, axis=0), atol=0.02)
+    assert known(clips[0], "screen") is None  # never computed
 
 
 def test_scores_are_out_of_fold_and_kept(run: tuple[Path, Path, list[str]]) -> None:
