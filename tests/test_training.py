@@ -6,8 +6,10 @@ training have something to find.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from click.testing import CliRunner
 from make_training_set import make_training_set
 
 from unreel.data.manifest import read_manifest, write_manifest
+from unreel.detector.cli import main
 from unreel.detector.config import ScanConfig
 from unreel.detector.errors import UsageError
 from unreel.detector.model import load_model
@@ -63,6 +66,34 @@ def run(
     result = CliRunner().invoke(train, arguments, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return out, arguments
+
+
+def test_training_streams_from_shards_that_were_packed(
+    manifest: Path, recipe: Path, tmp_path: Path
+) -> None:
+    """By the commands, and then without a clip or a frame of the cache at hand."""
+    shards, cache = str(tmp_path / "shards"), str(tmp_path / "cache")
+    packed = CliRunner().invoke(
+        main, ["data", "pack", str(manifest), "--recipe", str(recipe), "--out", shards,
+               "--cache", cache, "--shard-mb", "2", "--workers", "1"], catch_exceptions=False,
+    )  # fmt: skip
+    assert packed.exit_code == 0 and packed.output.rstrip().endswith("shards")
+    shutil.rmtree(cache)
+    listed = tmp_path / "elsewhere.csv"
+    write_manifest(listed, [replace(c, path=Path("gone") / c.path.name) for c in
+                            read_manifest(manifest)])  # fmt: skip
+    out = tmp_path / "run"
+    arguments = ["train", str(recipe), "--manifest", str(listed), "--shards", shards,
+                 "--out", str(out), "--cache", cache]  # fmt: skip
+    trained = CliRunner().invoke(main, [*arguments, "--part", "fold0"], catch_exceptions=False)
+    assert trained.exit_code == 0, trained.output
+    with (out / "fold0" / "steps.csv").open(newline="") as file:
+        losses = [float(row["loss"]) for row in csv.DictReader(file)]
+    assert losses and np.isfinite(losses).all()
+    assert (out / "fold0" / "weights.safetensors").exists()
+    assert list((out / "fold0" / "tensorboard").glob("events.*"))
+    whole = CliRunner().invoke(main, arguments)
+    assert whole.exit_code == 2 and "need the clips" in whole.output
 
 
 def test_a_run_leaves_a_model_folder_that_scan_takes(

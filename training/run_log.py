@@ -13,6 +13,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from unreel.detector.errors import UsageError
+
 COLUMNS = ("step", "epoch", "loss", "rate", "seconds")
 
 
@@ -79,8 +81,18 @@ def _events(folder: Path, after: int) -> Any:
 
 
 def _mlflow(folder: Path, settings: dict[str, Any]) -> Any:
-    import mlflow
-
-    mlflow.start_run(run_name=f"{folder.parent.name}/{folder.name}")
+    try:
+        import mlflow
+    except ImportError as error:
+        raise UsageError(
+            "--track mlflow needs a package that no extra brings: `pip install mlflow-skinny`"
+        ) from error
+    try:
+        mlflow.start_run(run_name=f"{folder.parent.name}/{folder.name}")
+    except mlflow.exceptions.MlflowException as error:
+        raise UsageError(
+            f"mlflow cannot log: {error!s:.150}... It writes where MLFLOW_TRACKING_URI says; into "
+            "a folder only with MLFLOW_ALLOW_FILE_STORE=true"
+        ) from error
     mlflow.log_params({k: str(v)[:250] for k, v in settings.items()})
     return mlflow
