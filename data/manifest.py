@@ -18,7 +18,7 @@ from typing import Literal, get_args
 from unreel.detector.errors import UsageError
 
 Label = Literal["real", "generated", "manipulated"]
-FACE_FAMILIES = frozenset({"lip-sync", "face-swap", "talking-head", "reenactment"})
+FACE_FAMILIES = frozenset({"lip-sync", "face-swap", "talking-head", "reenactment", "face-blend"})
 """Manipulations of a face in otherwise camera footage: another lane's positives."""
 
 

@@ -17,6 +17,10 @@ from unreel.detector.commands import Lazy, LazyGroup
             "unreel.data.pairs.commands:reconstruct", "Camera clips and their reconstructions."
         ),
         "blend": Lazy("unreel.data.pairs.commands:blend", "Mix the halves of pairs, with masks."),
+        "face-blend": Lazy(
+            "unreel.data.pairs.face_blend_cmd:face_blend",
+            "Blend faces of camera clips into themselves.",
+        ),
         "plant": Lazy(
             "unreel.data.pairs.plant_cmd:plant", "Plant impossible events, with the truth."
         ),
@@ -32,5 +36,6 @@ def pairs() -> None:
     Examples:
       unreel pairs reconstruct footage/ pairs/ --autoencoder taef2/
       unreel pairs blend pairs/ blended/
+      unreel pairs face-blend footage/ faces/ --variants 5
       unreel pairs plant footage/ planted/
     """

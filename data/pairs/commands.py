@@ -20,19 +20,21 @@ if TYPE_CHECKING:
 
 Job = TypeVar("Job")
 _PATH = click.Path(path_type=Path)
-_CODEC = click.option(
+codec_option = click.option(
     "--codec", "codecs", multiple=True, default=("h264",), show_default=True,
     help="h264, h265, av1, vp9 or lossless; one is drawn for each pair. Repeatable.",
 )  # fmt: skip
-_CRF = click.option(
+crf_option = click.option(
     "--crf", nargs=2, type=int, default=(18, 32), show_default=True,
     help="Lowest and highest quality parameter to draw from, on x264's scale.",
 )  # fmt: skip
-_CONDITION = click.option(
+condition_option = click.option(
     "--condition", help="Encode as this condition does (canonical, hard, ...), not by --codec."
 )
-_SEED = click.option("--seed", default=0, show_default=True, help="Of everything that is drawn.")
-_DEVICE = click.option(
+seed_option = click.option(
+    "--seed", default=0, show_default=True, help="Of everything that is drawn."
+)
+device_option = click.option(
     "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True,
     help="Where the autoencoder runs.",
 )  # fmt: skip
@@ -55,11 +57,11 @@ _DEVICE = click.option(
     "--strength", "strengths", multiple=True, default=("0", "0.1:32", "0.25:12"), show_default=True,
     help="NOISE or NOISE:LEVELS of the latents; one is drawn for each pair. Repeatable.",
 )  # fmt: skip
-@_CODEC
-@_CRF
-@_CONDITION
-@_SEED
-@_DEVICE
+@codec_option
+@crf_option
+@condition_option
+@seed_option
+@device_option
 def reconstruct(
     source: Path,
     out: Path,
@@ -96,7 +98,10 @@ def reconstruct(
         _encodings(codecs, crf, condition), seed,
     )  # fmt: skip
     opened = open_autoencoder(autoencoder, device)
-    _end(out, reconstruct_all(source, out, opened, settings, follow=_bar("reconstructing")))
+    end(
+        out,
+        reconstruct_all(source, out, opened, settings, follow=follow_with_bar("reconstructing")),
+    )
 
 
 @click.command(short_help="Mix the halves of pairs, with masks.")
@@ -107,10 +112,10 @@ def reconstruct(
     help="bands of frequency, a region of the frame, a stretch of time. Repeatable.",
 )  # fmt: skip
 @click.option("--variants", default=1, show_default=True, help="Mixtures of each pair.")
-@_CODEC
-@_CRF
-@_CONDITION
-@_SEED
+@codec_option
+@crf_option
+@condition_option
+@seed_option
 def blend(
     source: Path,
     out: Path,
@@ -134,7 +139,7 @@ def blend(
     from unreel.data.pairs.blend import Settings, blend_all
 
     settings = Settings(kinds, variants, _encodings(codecs, crf, condition), seed)
-    _end(out, blend_all(source, out, settings, follow=_bar("mixing")))
+    end(out, blend_all(source, out, settings, follow=follow_with_bar("mixing")))
 
 
 @click.command(short_help="Train a small video autoencoder.")
@@ -147,8 +152,8 @@ def blend(
 @click.option("--steps", default=1800, show_default=True, help="Training steps.")
 @click.option("--batch", default=2, show_default=True, help="Bursts a step.")
 @click.option("--crop", default=80, show_default=True, help="Side of a burst in training, pixels.")
-@_SEED
-@_DEVICE
+@seed_option
+@device_option
 def train_autoencoder(
     source: Path,
     out: Path,
@@ -186,7 +191,7 @@ def _encodings(codecs: tuple[str, ...], crf: tuple[int, int], condition: str | N
     return Encodings(codecs, *crf, condition)
 
 
-def _bar(label: str) -> Callable[[list[Job]], Iterable[Job]]:
+def follow_with_bar(label: str) -> Callable[[list[Job]], Iterable[Job]]:
     """A progress bar on stderr where a person watches; nothing elsewhere."""
 
     def follow(jobs: list[Job]) -> Iterable[Job]:
@@ -197,7 +202,7 @@ def _bar(label: str) -> Callable[[list[Job]], Iterable[Job]]:
     return follow
 
 
-def _end(out: Path, outcome: Outcome) -> None:
+def end(out: Path, outcome: Outcome) -> None:
     click.echo(out / "manifest.csv")
     words = f"{outcome.made} pairs made, {outcome.kept} were there"
     if outcome.failed:
