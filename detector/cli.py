@@ -35,6 +35,7 @@ from unreel.detector.commands import Lazy, LazyGroup
         "evaluate": "Measure a model on labelled clips.",
         "pairs": "Make clips for training and for tests out of camera footage.",
         "bias": "Audit a set of clips for shortcuts.",
+        "train-faces": "Fit and measure the faces lane.",
         "retrain": "Teach a model a new generator.",
         "data": "Pack training sets as shards.",
     },

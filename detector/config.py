@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 EVIDENCE_LANES = ("objects", "physics", "residual")
-"""What --lanes may name; each shows findings and none joins the score."""
+"""Lanes that look at the whole scene; each shows findings and none joins the score."""
+CHOSEN_LANES = (*EVIDENCE_LANES, "faces")
+"""What --lanes may name. The faces lane has a score of its own, which joins no other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,13 @@ class ScanConfig:
     recheck_crf: int = 23
     threads: int = 0
     """Model threads; 0 = as many as there are cores."""
-    lanes: tuple[str, ...] = EVIDENCE_LANES
-    """Lanes of evidence beside the score, of EVIDENCE_LANES; the learned lane always runs."""
+    lanes: tuple[str, ...] = CHOSEN_LANES
+    """Lanes of evidence beside the score, of CHOSEN_LANES; the learned lane always runs."""
     max_findings: int = 8
     """Of each lane; the rarest among camera clips are kept."""
     object_detector: str | None = None
     """ONNX file that names objects; None = whatever moves or changes is a thing."""
+    face_detector: str | None = None
+    """ONNX file that finds faces; None = that of `unreel models pull faces`, if it was fetched."""
     trust_lists: tuple[str, ...] = ()
     """PEM files with the certificates of C2PA signers to trust."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from unreel.detector.config import EVIDENCE_LANES, ScanConfig
+from unreel.detector.config import CHOSEN_LANES, ScanConfig
 from unreel.detector.errors import UsageError
 
 Command = Callable[..., Any]
@@ -23,16 +23,16 @@ def chosen_lanes(text: str) -> tuple[str, ...]:
     """
     words = [word.strip() for word in text.split(",") if word.strip()]
     if words == ["all"]:
-        return EVIDENCE_LANES
+        return CHOSEN_LANES
     if words == ["none"]:
         return ()
-    unknown = [word for word in words if word not in EVIDENCE_LANES]
+    unknown = [word for word in words if word not in CHOSEN_LANES]
     if unknown or not words:
         raise UsageError(
-            f"--lanes {text}: there are {', '.join(EVIDENCE_LANES)}, separated by commas, "
+            f"--lanes {text}: there are {', '.join(CHOSEN_LANES)}, separated by commas, "
             "or all, or none; the learned lane always runs"
         )
-    return tuple(name for name in EVIDENCE_LANES if name in words)
+    return tuple(name for name in CHOSEN_LANES if name in words)
 
 
 def _explain(ctx: click.Context, _: click.Parameter, code: str | None) -> None:
@@ -51,7 +51,7 @@ _EVIDENCE = (
         default="all",
         show_default=True,
         metavar="NAMES",
-        help=f"Evidence to look for beside the score: {', '.join(EVIDENCE_LANES)}, all or none.",
+        help=f"Evidence to look for beside the score: {', '.join(CHOSEN_LANES)}, all or none.",
     ),
     click.option(
         "--max-findings",
@@ -68,6 +68,13 @@ _EVIDENCE = (
         help="ONNX detector of the YOLO or FastestDet kind that names objects.  [default: none]",
     ),
     click.option(
+        "--face-detector",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="YuNet or CenterFace as ONNX, for the lane faces.  "
+        "[default: what `unreel models pull faces` fetched]",
+    ),
+    click.option(
         "--explain",
         metavar="CODE",
         callback=_explain,
@@ -79,7 +86,7 @@ _EVIDENCE = (
 
 
 def evidence_options(command: Command) -> Command:
-    """Add --lanes, --max-findings, --object-detector and --explain to a command."""
+    """Add --lanes, --max-findings, the detectors and --explain to a command."""
     for option in reversed(_EVIDENCE):
         command = option(command)
     return command

@@ -54,13 +54,19 @@ def explain(code: str) -> str:
         f"What it means: {found.means}",
         f"When it is wrong: {found.wrong_when}",
         f"What is measured: {found.statistic}",
-        *(
-            f"How often camera footage shows it ({words}): {often(code, load_reference(mode))}"
-            for mode, words in _MODES
-        ),
+        *_how_often(found),
         "It is evidence to look at, never part of the score.",
     ]
     return "\n".join(lines)
+
+
+def _how_often(found: Explanation) -> list[str]:
+    shown = "How often camera footage shows it"
+    if found.lane == "faces":  # it has a calibration of its own
+        return [f"{shown}: each finding says in how many camera clips with faces it is as strong"]
+    return [
+        f"{shown} ({words}): {often(found.code, load_reference(mode))}" for mode, words in _MODES
+    ]
 
 
 def often(code: str, reference: Reference) -> str:

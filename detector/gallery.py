@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from unreel.detector.errors import MediaError
 from unreel.detector.media import Reader
-from unreel.detector.records import Finding, Reference, Report, Window, WindowPictures
+from unreel.detector.records import FacePicture, Finding, Reference, Report, Window, WindowPictures
 
 MAX_WINDOWS = 24
 """Windows with a picture; of more, those spread most evenly."""
@@ -63,6 +63,8 @@ class Gallery:
     scenes: tuple[Scene | None, ...] = ()
     """For each of Report.findings; None = beyond MAX_SCENES, or not readable."""
     reference: Reference | None = None
+    faces: tuple[FacePicture, ...] = ()
+    """Those that the faces lane judged, as it saw them."""
 
     def take(
         self,

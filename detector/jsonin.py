@@ -16,11 +16,13 @@ from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get
 from unreel.detector.provenance.records import Provenance
 from unreel.detector.records import (
     Evidence,
+    FaceTrackScore,
     Failed,
     Finding,
     Measured,
     Media,
     ModelInfo,
+    OperatingPoint,
     Report,
     ScanError,
     ShotScore,
@@ -69,7 +71,10 @@ def _evidence(lanes: Mapping[str, Any], findings: Any) -> tuple[Evidence, ...]:
         if lane["status"] == "measured":
             its = tuple(_finding(f) for f in findings if f["lane"] == name)
             windows = tuple(_made(WindowScore, window) for window in lane["windows"])
-            made.append(Measured(name, lane["logit"], windows, its, lane["score"]))
+            tracks = tuple(_made(FaceTrackScore, track) for track in lane.get("tracks", ()))
+            point = lane.get("operating_point")
+            where = _made(OperatingPoint, point) if point else None
+            made.append(Measured(name, lane["logit"], windows, its, lane["score"], tracks, where))
         else:
             kind = Skipped if lane["status"] == "skipped" else Failed
             made.append(kind(name, lane["reason"]))

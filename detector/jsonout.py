@@ -13,10 +13,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from unreel.detector.faces.words import in_short
 from unreel.detector.provenance.asjson import as_json_types
 from unreel.detector.records import Evidence, Finding, Measured, Media, Report, Verdict
 
-SCHEMA_VERSION = "1.2"
+SCHEMA_VERSION = "1.3"
 """First number: something was renamed or removed. Second number: something was added."""
 
 DECIMALS = 4
@@ -52,6 +53,7 @@ def _as_dict(report: Report, with_run: bool) -> dict[str, Any]:
     elif report.media is not None and report.verdict is not None:
         row["media"] = _media(report.media)
         row["verdict"] = _verdict(report.verdict)
+        row["summary"] = in_short(report)
         row["recheck_score"] = report.recheck_score
         row["shots"] = [_without_none(asdict(shot), "reason") for shot in report.shots]
         row["lanes"] = {evidence.lane: _lane(evidence) for evidence in report.evidence}
@@ -99,12 +101,16 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
 def _lane(evidence: Evidence) -> dict[str, Any]:
     if not isinstance(evidence, Measured):
         return {"status": evidence.status, "reason": json_safe(evidence.reason)}
-    return {
+    row: dict[str, Any] = {
         "status": evidence.status,
         "score": evidence.score,
         "logit": evidence.logit,
         "windows": [asdict(window) for window in evidence.windows],
     }
+    if evidence.point is not None:  # of faces alone
+        row["tracks"] = [asdict(track) for track in evidence.tracks]
+        row["operating_point"] = asdict(evidence.point)
+    return row
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

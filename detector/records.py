@@ -123,6 +123,20 @@ class WindowPictures:
 
 
 @dataclass(frozen=True, slots=True)
+class FacePicture:
+    """A face as it was judged, and where in it the traces are; for reports, never for a score."""
+
+    track: int
+    """As in FaceTrackScore."""
+    t: float
+    """Seconds."""
+    crop: NDArray[np.uint8]
+    """(s, s, 3) RGB, upright."""
+    patch_logits: NDArray[np.float32]
+    """(gh, gw), of the whole track: a grid over the crop."""
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that a person can go and look at."""
 
@@ -157,6 +171,41 @@ class WindowScore:
 
 
 @dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """Where `generated` begins; of the faces lane, `manipulated`."""
+
+    fpr: float
+    """Share of held-out camera clips at or above the threshold, by design."""
+    threshold: float
+    """On the calibrated score, 0..1."""
+    bucket: str
+    """The quality bucket of camera footage that it was taken from; "pooled" = all of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaceTrackScore:
+    """The faces lane's answer for one person in one shot."""
+
+    track: int
+    """From 1, the largest and longest first."""
+    shot: int
+    t_start: float
+    t_end: float
+    frames: int
+    """That were looked at."""
+    size: float
+    """Pixels of the larger side of the face, the median over time."""
+    logit: float
+    """Natural-log odds before calibration; higher = manipulated."""
+    score: float
+    """Calibrated, 0..1."""
+    manipulated: bool
+    """The score reaches the lane's own threshold."""
+    strongest: tuple[float, float]
+    """From when to when, seconds, it looks most manipulated."""
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
     """A lane looked and has something to say."""
 
@@ -168,6 +217,10 @@ class Measured:
     findings: tuple[Finding, ...] = ()
     score: float | None = None
     """What this lane alone says, calibrated, 0..1; set by the verdict stage."""
+    tracks: tuple[FaceTrackScore, ...] = ()
+    """Of the faces lane: who was judged, the largest first."""
+    point: OperatingPoint | None = None
+    """Of the faces lane: where its `manipulated` begins."""
     status: Literal["measured"] = "measured"
 
 
@@ -190,18 +243,6 @@ class Failed:
 
 
 Evidence = Measured | Skipped | Failed
-
-
-@dataclass(frozen=True, slots=True)
-class OperatingPoint:
-    """Where `generated` begins."""
-
-    fpr: float
-    """Share of held-out camera clips at or above the threshold, by design."""
-    threshold: float
-    """On the calibrated score, 0..1."""
-    bucket: str
-    """The quality bucket of camera footage that it was taken from; "pooled" = all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +332,12 @@ class Report:
     """What the file says of itself; beside the verdict, never in it. Also of unreadable files."""
     run: dict[str, Any] = field(default_factory=dict)
     """Facts of this run (seconds per stage, host); never part of the reproducible result."""
+
+    @property
+    def manipulated_faces(self) -> tuple[FaceTrackScore, ...]:
+        """Faces that reach the faces lane's threshold, the strongest first; beside the verdict."""
+        found = [t for e in self.evidence if isinstance(e, Measured) for t in e.tracks]
+        return tuple(sorted((t for t in found if t.manipulated), key=lambda t: -t.logit))
 
     @property
     def findings(self) -> tuple[Finding, ...]:

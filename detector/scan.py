@@ -11,12 +11,15 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from unreel.detector.config import SamplingConfig, ScanConfig
+from unreel.detector.config import EVIDENCE_LANES, SamplingConfig, ScanConfig
 from unreel.detector.decoder_server import start_early
 from unreel.detector.detecting import ObjectDetector, load_detector
 from unreel.detector.errors import MediaError
 from unreel.detector.evidence import EvidenceLanes
+from unreel.detector.faces.finding import FaceDetector, load_face_detector
+from unreel.detector.faces.published import place
 from unreel.detector.identity import fingerprint
+from unreel.detector.lanes import faces
 from unreel.detector.lanes.guard import GuardedLane
 from unreel.detector.lanes.learned import NAME, LearnedLane
 from unreel.detector.lanes.provenance import look_at
@@ -65,6 +68,7 @@ def scan_video(
     model = model or load_model(threads=config.threads)
     model.calibration.operating_point(config.fpr, POOLED)  # raises what no file can change
     _detector(config)  # the same
+    _face_detector(config)  # the same
     stages = Stages(progress)
     stages.enter("provenance", "reading what it says of itself")
     provenance = _provenance(os.fsdecode(path), config)
@@ -116,9 +120,8 @@ def _judge(
     gallery: Gallery | None,
 ) -> Report:
     stages.enter("shots", "looking for cuts")
-    beside = EvidenceLanes(
-        config.lanes, reader, _detector(config), config.max_findings, config.threads
-    )
+    names = [name for name in config.lanes if name in EVIDENCE_LANES]
+    beside = EvidenceLanes(names, reader, _detector(config), config.max_findings, config.threads)
     sampling = replace(model.sampling, max_windows=config.max_windows or model.sampling.max_windows)
     likely = _frames_if_uncut(reader, sampling)
     shots = find_shots(reader, likely, closer=beside.closer, glance=beside.glance)
@@ -126,6 +129,8 @@ def _judge(
 
     learned = LearnedLane(model)
     guarded = GuardedLane(NAME, learned)
+    lane_of_faces = faces.FacesLane(_face_detector(config))
+    watched = GuardedLane(faces.NAME, lane_of_faces) if faces.NAME in config.lanes else None
     sampled: list[tuple[float, ...]] = []
     for number, window in enumerate(windows, start=1):
         stages.enter("read", f"reading stretch {number} of {len(windows)}")
@@ -133,6 +138,8 @@ def _judge(
         if sample is not None:
             guarded.add(sample)
             marks.add(sample)
+            if watched is not None:
+                watched.add(sample)
             sampled.append(tuple(float(time) for time in sample.pts_seconds))
 
     stages.enter("judge", "judging")
@@ -147,6 +154,9 @@ def _judge(
 
     stages.enter("evidence", "looking at objects and motion")
     found = beside.finish(shots)
+    if watched is not None:
+        stages.enter("faces", "judging faces")
+        found = (*found, watched.finish())
 
     shot_scores = score_shots(shots, windows, evidence, calibration)
     verdict = decide(
@@ -172,6 +182,7 @@ def _judge(
     if gallery is not None:
         stages.enter("pictures", "keeping pictures for the report")
         gallery.take(report, reader, learned.pictures(), calibration.reference(bucket))
+        gallery.faces = lane_of_faces.pictures()
     return report
 
 
@@ -180,6 +191,15 @@ def _detector(config: ScanConfig) -> ObjectDetector | None:
     if config.object_detector is None or not config.lanes:
         return None
     return load_detector(config.object_detector)
+
+
+def _face_detector(config: ScanConfig) -> FaceDetector | None:
+    """What finds faces: the file that was named, else the published one where it was fetched."""
+    if faces.NAME not in config.lanes:
+        return None
+    if config.face_detector is not None:
+        return load_face_detector(config.face_detector)
+    return load_face_detector(str(place())) if place().is_file() else None
 
 
 def _frames_if_uncut(reader: Reader, sampling: SamplingConfig) -> list[int]:

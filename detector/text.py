@@ -10,7 +10,16 @@ import math
 import os
 import textwrap
 
-from unreel.detector.records import Measured, Media, Report, ShotScore, Verdict, WindowScore
+from unreel.detector.faces.words import in_short
+from unreel.detector.records import (
+    FaceTrackScore,
+    Measured,
+    Media,
+    Report,
+    ShotScore,
+    Verdict,
+    WindowScore,
+)
 from unreel.detector.verdict import in_digits
 
 WIDTH = 100
@@ -61,6 +70,7 @@ def to_text(report: Report) -> str:
     lines = [_headline(report)]
     if report.verdict is not None:
         lines += _verdict(report.verdict) + _when(report, report.verdict)
+    lines += _faces(report)
     lines += _shots(report.shots)
     lines += _evidence(report) + _provenance(report)
     clips = report.verdict.camera_clips if report.verdict else None
@@ -180,6 +190,27 @@ def _when(report: Report, verdict: Verdict) -> list[str]:
     if strongest.score is not None:
         span += f" ({in_digits(strongest.score)})"
     return row("When", span if len(windows) == 1 else f"{where}; {span}")
+
+
+def _faces(report: Report) -> list[str]:
+    """What the faces lane says, when it looked at faces."""
+    lines = row("In short", in_short(report)) if report.manipulated_faces else []
+    for evidence in report.evidence:
+        if isinstance(evidence, Measured) and evidence.point is not None:
+            for number, track in enumerate(evidence.tracks):
+                lines += row("" if number else "Faces", _face(track))
+            share, threshold = evidence.point.fpr, in_digits(evidence.point.threshold)
+            among = f"{100 * share:.3g} % false alarms among camera clips with faces"
+            lines += row("", f"threshold for {among}: {threshold}")
+    return lines
+
+
+def _face(track: FaceTrackScore) -> str:
+    says = "looks manipulated" if track.manipulated else "no evidence of manipulation"
+    return (
+        f"track {track.track} {_span(track.t_start, track.t_end)}, {track.size:.0f} pixels: {says} "
+        f"(score {in_digits(track.score)})"
+    )
 
 
 def _windows(report: Report) -> list[WindowScore]:

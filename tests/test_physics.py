@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from unreel.data.pairs.artefacts import teleport as jump
 from unreel.data.pairs.layers import render
 from unreel.data.pairs.stage import simulated
-from unreel.detector.config import EVIDENCE_LANES
+from unreel.detector.config import CHOSEN_LANES, EVIDENCE_LANES
 from unreel.detector.dense import Stretch
 from unreel.detector.evidence import LANES
 from unreel.detector.explaining import explanations
@@ -176,4 +176,4 @@ def test_a_jump_is_found_with_both_places_and_a_drift_is_not() -> None:
 
 def test_each_lane_is_known_by_its_name_and_each_code_by_its_lane() -> None:
     assert tuple(LANES) == EVIDENCE_LANES
-    assert {e.lane for e in explanations().values()} == set(EVIDENCE_LANES)
+    assert {e.lane for e in explanations().values()} == set(CHOSEN_LANES)

@@ -91,7 +91,8 @@ def test_the_same_scan_gives_the_same_bytes(report: Report, model: Model, clip: 
 
 
 def test_facts_of_the_run_name_each_stage(report: Report) -> None:
-    stages = ["provenance", "open", "shots", "read", "judge", "recheck", "evidence", "watermarks"]
+    stages = ["provenance", "open", "shots", "read", "judge", "recheck", "evidence", "faces"]
+    stages += ["watermarks"]
     assert list(report.run["seconds"]) == stages
     assert all(seconds >= 0 for seconds in report.run["seconds"].values())
 

@@ -163,7 +163,7 @@ def _shrunk(frames: NDArray[np.uint8], long_side: int) -> NDArray[np.uint8]:
 
 def _largest_face(
     frames: NDArray[np.uint8], burst: Burst, detector: FaceDetector, clip: Clip
-) -> tuple[slice | NDArray[np.int64], NDArray[np.float64]]:
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Frames in a row in which the clip's largest face is seen, and its points in them.
 
     Raises:

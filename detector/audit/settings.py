@@ -15,6 +15,7 @@ from pathlib import Path
 from unreel.detector.audit.chain import canonical, digest
 from unreel.detector.config import ScanConfig
 from unreel.detector.errors import ModelError
+from unreel.detector.faces.published import place
 from unreel.detector.model import DEFAULT_FOLDER
 
 
@@ -54,6 +55,7 @@ def settings_of(model_folder: Path | None = None, config: ScanConfig | None = No
             "max_windows": config.max_windows,
             "recheck": config.recheck,
             "recheck_crf": config.recheck_crf,
+            "face_detector": _face_detector(config),
             "lanes": list(config.lanes),  # no score comes of them, but what a row holds
         }
         # A model of two graphs is named by both, in the order in which they run.
@@ -64,6 +66,14 @@ def settings_of(model_folder: Path | None = None, config: ScanConfig | None = No
         raise ModelError(f"{folder} is not a model folder: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{folder} is not a model folder: {error!r}") from error
+
+
+def _face_detector(config: ScanConfig) -> str | None:
+    """SHA-256 of what finds faces; None where nothing does."""
+    path = Path(config.face_detector) if config.face_detector else place()
+    if "faces" not in config.lanes or not path.is_file():
+        return None
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def as_json(value: object) -> str:

@@ -96,4 +96,4 @@ def smoothed(
     weight = np.exp(-0.5 * (apart / seconds) ** 2)
     weight /= weight.sum(axis=1, keepdims=True)
     shape: NDArray[np.float64] = np.tensordot(weight, points - centre, axes=1)
-    return shape + centre
+    return np.asarray(shape + centre, np.float64)

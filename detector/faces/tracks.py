@@ -164,7 +164,7 @@ def _look(frame: NDArray[np.uint8], face: Face) -> NDArray[np.float64]:
     crop = cut_out(frame, to_crop(face.points, LOOK_SIDE), LOOK_SIDE)
     values = crop.astype(np.float64).reshape(-1, 3)
     values = (values - values.mean(axis=0)).ravel()
-    return values / max(float(np.linalg.norm(values)), 1e-9)
+    return np.asarray(values / max(float(np.linalg.norm(values)), 1e-9), np.float64)
 
 
 def _chance(track: _Open, face: Face, look: NDArray[np.float64]) -> float:

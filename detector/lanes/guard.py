@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
-from unreel.detector.lanes.learned import LearnedLane
+from typing import Protocol
+
 from unreel.detector.records import Evidence, Failed, Measured, Sample
+
+
+class WindowLane(Protocol):
+    """A lane that takes in windows as they are decoded."""
+
+    def add(self, sample: Sample) -> None:
+        """Take in the frames of one window."""
+
+    def finish(self) -> Evidence:
+        """Judge what was taken in."""
+        ...
+
+    def recheck(self, crf: int) -> float | None:
+        """The clip's logit after one re-encode; None where it is not asked for or has none."""
 
 
 class GuardedLane:
@@ -14,7 +29,7 @@ class GuardedLane:
         lane: Which.
     """
 
-    def __init__(self, name: str, lane: LearnedLane) -> None:
+    def __init__(self, name: str, lane: WindowLane) -> None:
         self._name = name
         self._lane = lane
         self._failed: Failed | None = None

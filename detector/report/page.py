@@ -120,6 +120,8 @@ def _content(
         "threshold": verbal.score(verdict.operating_point.threshold, say)
         if verdict and verdict.operating_point
         else "",
+        "faces": view.faces(report, gallery, say, fineness),
+        "face_sentences": view.face_sentences(report, say),
         "strip": view.strip(report, gallery, say, fineness),
         "heat_most": say.number(view.heat_scale(gallery), 1),
         "findings": findings.shown(report, gallery, say, fineness),

@@ -127,8 +127,8 @@ def blind_spots(report: Report, say: Catalogue) -> list[str | Sentence]:
     found += lines
     found += [translated(printable(warning), say) for warning in media.warnings]
     found.append(say("blind-sound" if media.has_audio else "blind-no-sound"))
-    if not any(e.lane == "faces" for e in report.evidence):
-        found.append(say("blind-faces"))
+    looked_at = any(isinstance(e, Measured) and e.lane == "faces" for e in report.evidence)
+    found.append(say("blind-speech" if looked_at else "blind-faces"))
     return found
 
 
@@ -247,6 +247,45 @@ def strip(
             )
         )
     return found
+
+
+def faces(
+    report: Report, gallery: Gallery, say: Catalogue, fineness: pictures.Fineness
+) -> list[StripFrame]:
+    """The faces that were judged, upright, with the places that speak for manipulation."""
+    scores = {
+        t.track: t.score for e in report.evidence if isinstance(e, Measured) for t in e.tracks
+    }
+    values = [kept.patch_logits.ravel() for kept in gallery.faces]
+    most = max(2.0, float(np.quantile(np.abs(np.concatenate(values)), 0.98))) if values else 2.0
+    found = []
+    for kept in gallery.faces:
+        height, width = kept.crop.shape[:2]
+        time, score = say.seconds(kept.t), verbal.score(scores.get(kept.track), say)
+        found.append(
+            StripFrame(
+                pictures.jpeg(kept.crop, fineness),
+                pictures.heat_map(kept.patch_logits, most, width, height),
+                width,
+                height,
+                say("face-alt", track=kept.track, time=time),
+                say("face-caption", track=kept.track, time=time, score=score),
+            )
+        )
+    return found
+
+
+def face_sentences(report: Report, say: Catalogue) -> list[str]:
+    """What the faces lane says beside the verdict: each face that reaches its threshold."""
+    return [
+        say(
+            "face-manipulated",
+            track=track.track,
+            span=say.span(*track.strongest),
+            score=verbal.score(track.score, say),
+        )
+        for track in report.manipulated_faces
+    ]
 
 
 def shot_rows(shots: Sequence[ShotScore], say: Catalogue) -> list[ShotRow]:
