@@ -27,7 +27,9 @@ from unreel.detector.faces.crops import (
     to_crop,
 )
 from unreel.detector.faces.finding import Face, FaceDetector
+from unreel.detector.faces.judging import load_face_model
 from unreel.detector.faces.published import CENTERFACE, face_detector_file, place, pull_faces
+from unreel.detector.faces.statistics import NAMES
 from unreel.detector.faces.tracks import MIN_SIZE, FaceTracker
 from unreel.detector.lanes.faces import NO_DETECTOR, FacesLane, why_none
 from unreel.detector.records import Measured, Sample, Skipped, Window
@@ -245,3 +247,27 @@ def test_the_place_is_in_the_data_folder(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     assert place() == tmp_path / "unreel" / "models" / "faces" / "centerface.onnx"
     assert Measured("faces", 0.0).tracks == ()
+
+
+def test_what_the_parts_add_is_the_logit_of_the_track() -> None:
+    model = load_face_model()
+    crops = np.random.default_rng(5).integers(0, 255, (6, SIDE, SIDE, 3), np.uint8)
+    found = model.judge(crops, np.arange(6) / 4)
+    total = sum(found.parts.values()) + model.head.offset
+    assert float(found.frames.mean()) == pytest.approx(total)
+    assert set(np.unique(found.places())) <= {0.0, *(np.float32(v) for v in found.parts.values())}
+
+
+def test_a_line_finds_what_differs_and_leaves_out_what_is_not_asked_for() -> None:
+    pytest.importorskip("sklearn", reason="fitting needs the extra train")
+    from unreel.training.face_run import FaceRecipe, fit_line
+
+    rng = np.random.default_rng(1)
+    values, labels = rng.normal(size=(80, len(NAMES))), np.repeat([0.0, 1.0], 40)
+    values[labels == 1, 3] += 3
+    values[5, -1] = np.nan
+    head = fit_line(values, labels, np.ones(80), FaceRecipe(kinds=("detail",)))
+    assert int(np.argmax(np.abs(head.weight))) == 3
+    assert (head.weight[-14:] == 0).all()
+    logits = head.logits(values)
+    assert logits[labels == 1].mean() > logits[labels == 0].mean() + 0.5

@@ -67,6 +67,8 @@ def custody_facts(report: Report, config: ScanConfig, say: Catalogue) -> Facts:
     ]
     if config.object_detector is not None and config.lanes:
         settings.append(f"object detector {_hash_of(config.object_detector)}")
+    if config.face_detector is not None and "faces" in config.lanes:
+        settings.append(f"face detector {_hash_of(config.face_detector)}")
     facts = [
         (say("fact-sha256"), report.sha256 or "\N{EN DASH}"),
         (say("fact-path"), printable(report.path)),
@@ -108,6 +110,8 @@ def command(report: Report, config: ScanConfig, model_folder: str | None = None)
         words += ["--lanes", ",".join(config.lanes) or "none"]
     if config.object_detector is not None:
         words += ["--object-detector", config.object_detector]
+    if config.face_detector is not None:
+        words += ["--face-detector", config.face_detector]
     for trusted in config.trust_lists:
         words += ["--trust-list", trusted]
     path = report.path
