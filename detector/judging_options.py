@@ -70,7 +70,11 @@ _JUDGING = (
         metavar="N",
         help="Look at N stretches of a file at most.  [default: as the model was calibrated]",
     ),
-    click.option("--no-recheck", is_flag=True, help="Leave out the check by one H.264 re-encode."),
+    click.option(
+        "--no-recheck",
+        is_flag=True,
+        help="Leave out the check by one H.264 re-encode that scores near the threshold get.",
+    ),
 )
 _LIMITS = (
     click.option(

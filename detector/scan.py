@@ -25,11 +25,11 @@ from unreel.detector.lanes.learned import NAME, LearnedLane
 from unreel.detector.lanes.provenance import look_at
 from unreel.detector.media import Reader, open_media
 from unreel.detector.model import load_model
-from unreel.detector.records import Measured, Report, Sample, ScanError, Window
+from unreel.detector.records import Report, Sample, ScanError, Window
 from unreel.detector.sampling import plan_windows
 from unreel.detector.shots import find_shots, is_seen_whole, shots_of, split_at_cut
 from unreel.detector.stages import Progress, Stages
-from unreel.detector.verdict import POOLED, calibrated, decide, score_shots
+from unreel.detector.verdict import POOLED, calibrated, decide, score_shots, within_reach
 from unreel.detector.watermarks.decoders import Watermarks
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def _judge(
     evidence = calibrated(guarded.finish(), calibration)
 
     recheck_logit = None
-    if config.recheck and isinstance(evidence, Measured):
+    if config.recheck and within_reach(evidence, calibration, bucket, config.fpr):
         stages.enter("recheck", "re-encoding and judging again")
         evidence, recheck_logit = guarded.recheck(evidence, config.recheck_crf)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from make_media import write_video as write_drawn
 
 from unreel.detector.config import SamplingConfig, ScanConfig
 from unreel.detector.errors import UsageError
@@ -30,6 +31,17 @@ def model() -> Model:
 @pytest.fixture(scope="module")
 def report(model: Model, clip: Path) -> Report:
     return scan_video(clip, model=model)
+
+
+@pytest.fixture(scope="module")
+def striking(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Drawn frames whose score is close enough to the threshold for a re-encode to matter."""
+    return write_drawn(tmp_path_factory.mktemp("striking"))
+
+
+@pytest.fixture(scope="module")
+def checked(model: Model, striking: Path) -> Report:
+    return scan_video(striking, model=model)
 
 
 def write_video(path: Path, pictures: list[np.ndarray], fps: int) -> Path:
@@ -90,21 +102,32 @@ def test_the_same_scan_gives_the_same_bytes(report: Report, model: Model, clip: 
     assert to_json(scan_video(clip, model=model)) == to_json(report)
 
 
-def test_facts_of_the_run_name_each_stage(report: Report) -> None:
+def test_facts_of_the_run_name_each_stage(checked: Report) -> None:
     stages = ["provenance", "open", "shots", "read", "judge", "recheck", "evidence", "faces"]
     stages += ["watermarks"]
-    assert list(report.run["seconds"]) == stages
-    assert all(seconds >= 0 for seconds in report.run["seconds"].values())
+    assert list(checked.run["seconds"]) == stages
+    assert all(seconds >= 0 for seconds in checked.run["seconds"].values())
 
 
-def test_the_re_encode_check_can_be_left_out(report: Report, model: Model, clip: Path) -> None:
-    assert report.recheck_score is not None
-    without = scan_video(clip, model=model, config=ScanConfig(recheck=False))
+def test_the_re_encode_check_can_be_left_out(checked: Report, model: Model, striking: Path) -> None:
+    assert checked.recheck_score is not None
+    without = scan_video(striking, model=model, config=ScanConfig(recheck=False))
     assert without.recheck_score is None
     assert "recheck" not in without.run["seconds"]
     assert without.verdict is not None
+    assert checked.verdict is not None
+    assert without.verdict.score == checked.verdict.score
+
+
+def test_a_score_far_below_the_threshold_is_not_checked(tmp_path: Path, model: Model) -> None:
+    rng = np.random.default_rng(0)
+    noise = [rng.integers(0, 255, (240, 320, 3), dtype=np.uint8) for _ in range(48)]
+    report = scan_video(write_video(tmp_path / "noise.mp4", noise, 24), model=model)
     assert report.verdict is not None
-    assert without.verdict.score == report.verdict.score
+    assert report.verdict.score is not None
+    assert report.verdict.score < 0.1
+    assert report.recheck_score is None
+    assert "recheck" not in report.run["seconds"]
 
 
 def test_progress_is_told_each_step(model: Model, clip: Path) -> None:
@@ -237,11 +260,11 @@ class BrokenJudge:
 
 @pytest.mark.parametrize("windows_before", [0, 1])
 def test_a_lane_that_breaks_is_a_failed_lane_in_a_whole_report(
-    model: Model, report: Report, clip: Path, windows_before: int
+    model: Model, checked: Report, striking: Path, windows_before: int
 ) -> None:
-    found = scan_video(clip, model=BrokenJudge(model, windows_before))
+    found = scan_video(striking, model=BrokenJudge(model, windows_before))
     assert found.error is None
-    assert found.media == report.media
+    assert found.media == checked.media
     evidence = found.evidence[0]
     assert isinstance(evidence, Failed)
     assert evidence.lane == "learned"

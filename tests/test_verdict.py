@@ -21,7 +21,7 @@ from unreel.detector.records import (
     Window,
     WindowScore,
 )
-from unreel.detector.verdict import calibrated, decide, in_digits, score_shots
+from unreel.detector.verdict import calibrated, decide, in_digits, score_shots, within_reach
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class LogisticCalibration:
     def operating_point(self, fpr: float, bucket: str) -> OperatingPoint:
         if bucket == "rare" and fpr < 0.02:
             raise UsageError("too few clips of this quality")
-        threshold = {0.01: 0.9, 0.05: 0.7, 0.02: 0.8, 0.1: 0.6}[round(fpr, 4)]
+        threshold = {0.01: 0.9, 0.05: 0.7, 0.02: 0.8, 0.1: 0.6, 0.2: 0.5, 0.5: 0.2}[round(fpr, 4)]
         return OperatingPoint(fpr, threshold, "rare" if bucket == "rare" else "pooled")
 
 
@@ -64,6 +64,19 @@ def verdict_on(
         bucket="pooled",
         fpr=fpr,
     )
+
+
+@pytest.mark.parametrize(
+    ("score", "fpr", "checked"),
+    [(0.95, 0.01, True), (0.51, 0.01, True), (0.49, 0.01, False), (0.21, 0.1, True)],
+)
+def test_a_re_encode_matters_near_the_threshold(score: float, fpr: float, checked: bool) -> None:
+    evidence = Measured("learned", logit(score), ())
+    assert within_reach(evidence, LogisticCalibration(), "pooled", fpr) == checked
+
+
+def test_nothing_is_re_encoded_where_nothing_was_judged() -> None:
+    assert not within_reach(Skipped("learned", "too short"), LogisticCalibration(), "pooled", 0.01)
 
 
 @pytest.mark.parametrize(
