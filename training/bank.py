@@ -26,7 +26,7 @@ from unreel.detector.errors import ModelError, UsageError
 FILE = "bank.npz"
 """Beside the model's graphs."""
 _FORMAT = 1
-_TEXTS = ("sha256", "label", "family", "generator", "group", "source")
+_TEXTS = ("sha256", "label", "family", "generator", "group")
 _LATER = ("pair_id",)
 """Columns that older banks lack."""
 
@@ -172,7 +172,15 @@ def _part(content: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 def as_rows(clips: Sequence[Clip]) -> tuple[Clip, ...]:
     """Clips as a bank keeps them: without what points to a file or a person."""
     return tuple(
-        replace(c, path=Path(), pair_id=c.pair_id if c.recipe else "", note="", recipe="", mask="")
+        replace(
+            c,
+            path=Path(),
+            source="",
+            pair_id=c.pair_id if c.recipe else "",
+            note="",
+            recipe="",
+            mask="",
+        )
         for c in clips
     )
 
