@@ -11,7 +11,6 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +29,7 @@ from unreel.detector.lanes.faces import MAX_TRACKS, MIN_FRAMES
 from unreel.detector.media import open_media
 from unreel.detector.sampling import plan_windows
 from unreel.detector.shots import find_shots
+from unreel.training.filling import make_all, missing
 
 _FORMAT = 1
 """Raised when what an entry holds changes."""
@@ -102,19 +102,8 @@ class FaceCache:
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Make the entries that are missing; clips that cannot be read get one without faces."""
-        jobs = [
-            (clip, name)
-            for name in conditions
-            for clip in clips
-            if not self.path_of(clip, name).exists()
-        ]
-        with ThreadPoolExecutor(workers) as pool:
-            work = pool.map(lambda job: self._make(*job), jobs)
-            for done, problem in enumerate(work, start=1):
-                if problem:
-                    tell(problem)
-                if done % 50 == 0 or done == len(jobs):
-                    tell(f"faces: {done} of {len(jobs)} clips")
+        jobs = missing(clips, conditions, self.path_of)
+        make_all(jobs, self._make, what="faces", workers=workers, tell=tell)
 
     def _make(self, clip: Clip, condition: str) -> str | None:
         path = self.path_of(clip, condition)

@@ -10,8 +10,8 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from unreel.detector.preprocess import squeezed
 from unreel.detector.runtime import open_session
 from unreel.training.cache import FrameCache
 from unreel.training.clip_encoder import SIDE, reading_graph
+from unreel.training.filling import make_all, missing
 
 _FORMAT = 1
 """Raised when what an entry holds changes."""
@@ -132,21 +133,12 @@ class TokenCache:
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Make the entries that are missing; the frames must be there."""
-        jobs = [
-            (clip, name)
-            for name in conditions
-            for clip in clips
-            if not self.path_of(clip, name).exists()
-        ]
+        jobs = missing(clips, conditions, self.path_of)
         if not jobs:
             return
         graph = merged(self._encoder.read_bytes(), reading_graph(self._kind, self._map_layer))
         session = open_session(graph, 1, self._encoder)
-        with ThreadPoolExecutor(workers) as pool:
-            work = pool.map(lambda job: self._make(session, *job), jobs)
-            for done, _ in enumerate(work, start=1):
-                if done % 50 == 0 or done == len(jobs):
-                    tell(f"tokens: {done} of {len(jobs)} clips")
+        make_all(jobs, partial(self._make, session), what="tokens", workers=workers, tell=tell)
 
     def _make(self, session: Any, clip: Clip, condition: str) -> None:
         path = self.path_of(clip, condition)
@@ -158,11 +150,11 @@ class TokenCache:
             seen = session.run(["tokens", "places"], {"frames": small})
             tokens.append(seen[0][0])
             places.append(seen[1][0])
-        partial = path.with_suffix(".partial.npz")
+        unfinished = path.with_suffix(".partial.npz")
         np.savez(
-            partial,
+            unfinished,
             tokens=np.array(tokens, np.float16),
             places=np.array(places, np.float16),
             lengths=np.array([len(w) for w in windows], np.int64),
         )
-        os.replace(partial, path)
+        os.replace(unfinished, path)

@@ -16,7 +16,7 @@ from unreel.data.pairs.encoding import Encodings, checked, encode, masks_as_enco
 from unreel.data.pairs.face_mixing import KINDS, blend_face
 from unreel.data.pairs.footage import Burst, read_burst
 from unreel.data.pairs.latents import Autoencoder, Strength
-from unreel.data.pairs.pair_folder import Outcome, PairFolder, described, rng_of, write
+from unreel.data.pairs.pair_folder import Job, Outcome, PairFolder, described, rng_of, write
 from unreel.data.pairs.sources import camera_clips
 from unreel.detector.errors import MediaError, UsageError
 from unreel.detector.faces.crops import smoothed
@@ -26,7 +26,6 @@ from unreel.detector.faces.tracks import MIN_SIZE
 
 MASK = "mask.mkv"
 FAMILY = "face-blend"
-Job = tuple[Clip, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +83,10 @@ def blend_faces(
         )
     name = autoencoder.name if autoencoder else None
     folder = PairFolder(out, settings.recipe(detector.sha256[:16], name))
-    outcome = Outcome()
-    jobs = [(c, v) for c in camera_clips(source) for v in range(settings.variants)]
-    for clip, variant in follow(jobs):
-        if clip.sha256 and folder.has(folder.name(clip.sha256, variant)):
-            outcome.kept += 1
-            continue
-        try:
-            _add(folder, clip, variant, detector, autoencoder, settings)
-            outcome.made += 1
-        except MediaError as error:
-            outcome.failed.append((str(clip.path), error.code, error.message))
-    folder.finish(outcome)
-    return outcome
+    return folder.add_all(
+        camera_clips(source), settings.variants,
+        lambda clip, variant: _add(folder, clip, variant, detector, autoencoder, settings), follow,
+    )  # fmt: skip
 
 
 def _add(
@@ -109,10 +99,9 @@ def _add(
 ) -> None:
     draw = (settings.seed, clip.sha256, variant)
     burst = read_burst(
-        str(clip.path), frames=settings.frames, crop=0, multiple=2, rng=rng_of("burst", *draw)
-    )
-    if clip.sha256 != burst.sha256:
-        raise MediaError("changed", f"{clip.path} is not the file that the manifest lists")
+        str(clip.path), sha256=clip.sha256, frames=settings.frames, crop=0, multiple=2,
+        rng=rng_of("burst", *draw),
+    )  # fmt: skip
     rng = rng_of("face-blend", *draw)
     frames = _shrunk(burst.frames, settings.long_side)
     rows, points = _largest_face(frames, burst, detector, clip)

@@ -42,7 +42,13 @@ class Burst:
 
 
 def read_burst(
-    path: str, *, frames: int, crop: int, multiple: int, rng: np.random.Generator
+    path: str,
+    *,
+    frames: int,
+    crop: int,
+    multiple: int,
+    rng: np.random.Generator,
+    sha256: str | None = None,
 ) -> Burst:
     """Read neighbouring frames at a random place in the longest shot.
 
@@ -52,11 +58,16 @@ def read_burst(
         crop: Side of the square, pixels; 0 = the whole frame. Smaller frames are taken whole.
         multiple: Sides are cut down to multiples of this.
         rng: Chooses when and where.
+        sha256: Of the file that is meant; None = whatever is there.
 
     Raises:
-        MediaError: It cannot be used, or holds fewer than MIN_FRAMES neighbouring frames.
+        MediaError: It cannot be used, is not the file that is meant, or holds fewer than
+            MIN_FRAMES neighbouring frames.
     """
     with open_media(path, LIMITS) as reader:
+        digest = reader.media.sha256
+        if sha256 is not None and digest != sha256:
+            raise MediaError("changed", f"{path} is not the file that the manifest lists")
         longest = max(find_shots(reader), key=lambda shot: shot.t_end - shot.t_start)
         first, last = _positions(reader.pts_seconds, longest)
         begin = first + int(rng.integers(max(1, last - first - frames + 1)))
@@ -68,7 +79,6 @@ def read_burst(
         times = reader.pts_seconds
         window = Window(longest.index, wanted, float(times[begin]), float(times[wanted[-1]]))
         sample = reader.read(window)
-        digest = reader.media.sha256
     kept = _unbroken(np.asarray(sample.window.frame_indices))
     if kept < MIN_FRAMES:
         raise MediaError("unreadable", f"{path}: {kept} neighbouring frames could be decoded")

@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -23,8 +23,10 @@ from typing import Any
 import numpy as np
 
 from unreel.data.manifest import Clip, read_manifest, write_manifest
-from unreel.detector.errors import UsageError
+from unreel.detector.errors import MediaError, UsageError
 
+Job = tuple[Clip, int]
+"""A camera clip and the number of a variant."""
 MADE = ".made-"
 """Prefix of folders that are not whole yet."""
 
@@ -88,6 +90,34 @@ class PairFolder:
             os.replace(scratch, self.out / "pairs" / pair_id)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+
+    def add_all(
+        self,
+        clips: Sequence[Clip],
+        variants: int,
+        add: Callable[[Clip, int], None],
+        follow: Callable[[list[Job]], Iterable[Job]],
+    ) -> Outcome:
+        """Add each variant of each camera clip that is not there yet, then finish.
+
+        Args:
+            clips: Camera clips.
+            variants: Pairs of each.
+            add: Adds one pair.
+            follow: Wraps the list of jobs, for a progress bar.
+        """
+        outcome = Outcome()
+        for clip, variant in follow([(c, v) for c in clips for v in range(variants)]):
+            if clip.sha256 and self.has(self.name(clip.sha256, variant)):
+                outcome.kept += 1  # of an earlier run, or the same bytes under another name
+                continue
+            try:
+                add(clip, variant)
+                outcome.made += 1
+            except MediaError as error:
+                outcome.failed.append((str(clip.path), error.code, error.message))
+        self.finish(outcome)
+        return outcome
 
     def finish(self, outcome: Outcome) -> Path:
         """Write failed.csv, manifest.csv and DONE.

@@ -12,9 +12,17 @@ from unreel.data.manifest import Clip
 from unreel.data.pairs.encoding import Encodings, checked, encode
 from unreel.data.pairs.footage import Burst, read_burst
 from unreel.data.pairs.latents import DEFAULT_STRENGTHS, Autoencoder, Strength
-from unreel.data.pairs.pair_folder import Outcome, PairFolder, described, rng_of, seed_of, write
+from unreel.data.pairs.pair_folder import (
+    Job,
+    Outcome,
+    PairFolder,
+    described,
+    rng_of,
+    seed_of,
+    write,
+)
 from unreel.data.pairs.sources import camera_clips
-from unreel.detector.errors import MediaError, UsageError
+from unreel.detector.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +54,7 @@ def reconstruct_all(
     autoencoder: Autoencoder,
     settings: Settings,
     *,
-    follow: Callable[[list[tuple[Clip, int]]], Iterable[tuple[Clip, int]]] = lambda jobs: jobs,
+    follow: Callable[[list[Job]], Iterable[Job]] = lambda jobs: jobs,
 ) -> Outcome:
     """Make a pair of each camera clip and variant that has none yet.
 
@@ -66,19 +74,10 @@ def reconstruct_all(
     if settings.frames < 5 or settings.variants < 1 or not settings.strengths:
         raise UsageError("allowed are 5 frames or more, 1 variant or more, 1 strength or more")
     folder = PairFolder(out, settings.recipe(autoencoder.name))
-    outcome = Outcome()
-    jobs = [(c, v) for c in camera_clips(source) for v in range(settings.variants)]
-    for clip, variant in follow(jobs):
-        if clip.sha256 and folder.has(folder.name(clip.sha256, variant)):
-            outcome.kept += 1  # of an earlier run, or the same bytes under another name
-            continue
-        try:
-            _add(folder, clip, variant, autoencoder, settings)
-            outcome.made += 1
-        except MediaError as error:
-            outcome.failed.append((str(clip.path), error.code, error.message))
-    folder.finish(outcome)
-    return outcome
+    return folder.add_all(
+        camera_clips(source), settings.variants,
+        lambda clip, variant: _add(folder, clip, variant, autoencoder, settings), follow,
+    )  # fmt: skip
 
 
 def _add(
@@ -91,11 +90,9 @@ def _add(
     # Content and variant alone decide what is drawn: a file that moved gives the same pair.
     draw = (settings.seed, clip.sha256, variant)
     burst = read_burst(
-        str(clip.path), frames=settings.frames, crop=settings.crop,
+        str(clip.path), sha256=clip.sha256, frames=settings.frames, crop=settings.crop,
         multiple=max(autoencoder.multiple, 2), rng=rng_of("burst", *draw),
     )  # fmt: skip
-    if clip.sha256 != burst.sha256:
-        raise MediaError("changed", f"{clip.path} is not the file that the manifest lists")
     pair_id = folder.name(burst.sha256, variant)
     rng = rng_of("pair", *draw)
     strength = settings.strengths[int(rng.integers(len(settings.strengths)))]
