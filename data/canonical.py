@@ -100,7 +100,7 @@ def encode_condition(source: Path, target: Path, wanted: Condition) -> Path:
 def _encode_pass(source: Path, target: Path, step: Pass, max_seconds: float) -> None:
     writer: H264Writer | None = None
     try:
-        for frame, seconds in _decode(source, step.max_fps, max_seconds):
+        for frame, seconds in decoded(source, step.max_fps, max_seconds):
             picture = _transform(frame, step)
             if writer is None:
                 height, width = _size(picture)
@@ -117,7 +117,7 @@ def _encode_pass(source: Path, target: Path, step: Pass, max_seconds: float) -> 
         raise MediaError("unreadable", f"no frame of {source} could be decoded")
 
 
-def _decode(path: Path, max_fps: float | None, max_seconds: float) -> Iterator[tuple[Any, float]]:
+def decoded(path: Path, max_fps: float | None, max_seconds: float) -> Iterator[tuple[Any, float]]:
     """(av.VideoFrame, seconds from the first frame), thinned to `max_fps`."""
     start: float | None = None
     slot = -1

@@ -14,10 +14,10 @@ from click.testing import CliRunner
 from make_media import Recipe, write_video
 from numpy.typing import NDArray
 
+from unreel.data.codecs import PICTURE_CODECS
 from unreel.data.manifest import read_manifest
 from unreel.data.pairs import blend as blending
 from unreel.data.pairs.encoding import (
-    CODECS,
     Encoding,
     Encodings,
     checked,
@@ -135,7 +135,7 @@ def test_drawn_regions_cover_what_they_say_and_stretches_are_of_time(seed: int) 
 # -- encoding
 
 
-@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("codec", PICTURE_CODECS)
 def test_every_codec_keeps_frames_and_times(tmp_path: Path, codec: str) -> None:
     frames = np.repeat(np.repeat(REAL[:, ::9, ::11], 9, axis=1), 11, axis=2)  # blocks, not noise
     path = encode(frames, TIMES, tmp_path, "half", Encoding(codec, 20))

@@ -52,6 +52,6 @@ def test_whole_numbers_serve_as_fractions(tmp_path: Path) -> None:
 
 
 def test_unknown_names_list_the_shipped_ones() -> None:
-    known = "base, cluster, gpu, laptop, lite0, small"
+    known = "base, cluster, gpu, laptop, lite0, pairs, small, zero_shot"
     with pytest.raises(UsageError, match=f"no recipe 'tiny'; .* one of: {known}"):
         load_recipe("tiny")

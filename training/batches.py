@@ -18,8 +18,19 @@ from unreel.training.augment import training_view
 from unreel.training.cache import FrameCache
 from unreel.training.recipe import Recipe
 
-Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
-"""(N, T, 3, crop, crop) normalised frames and (N,) labels, 1 = generated."""
+Batch = tuple[NDArray[np.float32], NDArray[np.float32], int]
+"""(N, T, 3, crop, crop) normalised frames, (N,) labels, 1 = generated, and how many at the front
+are halves of pairs: camera, made, camera, made, ..."""
+
+Pair = tuple[Clip, Clip]
+"""A camera clip and what was made of it, both encoded alike."""
+_OF_PAIRS = 1
+"""Tells the draws of pairs from those of single clips."""
+
+
+def paired_places(recipe: Recipe) -> int:
+    """How many clips at the front of a batch are halves of pairs: an even number."""
+    return 2 * round(recipe.batch * recipe.pair_share / 2)
 
 
 def draw_weights(clips: Sequence[Clip]) -> NDArray[np.float64]:
@@ -33,7 +44,7 @@ def draw_weights(clips: Sequence[Clip]) -> NDArray[np.float64]:
     for cls in (False, True):
         if (positive == cls).any():
             weights[positive == cls] /= weights[positive == cls].sum()
-    return weights / weights.sum()
+    return weights / weights.sum() if len(weights) else weights
 
 
 def made_ahead(batches: Iterator[Batch]) -> Iterator[Batch]:
@@ -66,6 +77,10 @@ class TrainingBatches:
         cache: Filled for all conditions of the recipe.
         recipe: Batch size, conditions, augmentation, seed.
         statistics: (mean, std) per channel that the backbone expects.
+        pairs: (camera half, made half); drawn for `recipe.pair_share` of the places of a batch.
+
+    Raises:
+        UsageError: The recipe wants pairs and there are none.
     """
 
     def __init__(
@@ -74,14 +89,23 @@ class TrainingBatches:
         cache: FrameCache,
         recipe: Recipe,
         statistics: tuple[tuple[float, ...], ...],
+        pairs: Sequence[Pair] = (),
     ) -> None:
         self._recipe, self._statistics = recipe, statistics
-        self._windows: dict[str, list[tuple[Any, ...]]] = {
-            name: [cache.load(c, name).windows for c in clips] for name in recipe.conditions
-        }
+        self._paired = paired_places(recipe)
+        if self._paired and not pairs:
+            raise UsageError(
+                f"recipe {recipe.name!r} trains on pairs (pair_share = {recipe.pair_share:g}): "
+                "name a folder of `unreel pairs` with --pairs"
+            )
+        if self._paired < recipe.batch and not clips:
+            raise UsageError(f"no clips to train on, and pair_share = {recipe.pair_share:g}, not 1")
+        self._windows = _windows(cache, clips, recipe)
+        self._halves = [_windows(cache, [p[half] for p in pairs], recipe) for half in (0, 1)]
         self._labels = np.array([c.is_positive for c in clips], np.float32)
         self._weights = draw_weights(clips)
-        self.steps_per_epoch = max(1, len(clips) // recipe.batch)
+        self._pair_weights = draw_weights([camera for camera, _ in pairs])
+        self.steps_per_epoch = max(1, (len(clips) or 2 * len(pairs)) // recipe.batch)
 
     def run(self, first: int, last: int, rank: int = 0, ranks: int = 1) -> Iterator[Batch]:
         """Batches of the steps first..last-1, or the share of them that one process gets.
@@ -98,23 +122,53 @@ class TrainingBatches:
                 f"multiple of {ranks}"
             )
         share = self._recipe.batch // ranks
+        if self._paired and share % 2:
+            raise UsageError(
+                f"{share} clips of a batch for each process: halves of pairs stay together, take a "
+                f"batch that is a multiple of {2 * ranks}"
+            )
         mine = range(rank * share, (rank + 1) * share)
         return made_ahead(self._batch(step, mine) for step in range(first, last))
 
     def _batch(self, step: int, places: range) -> Batch:
+        paired = min(max(0, self._paired - places.start), len(places))
+        drawn = [
+            self._half(step, place) if place < self._paired else self._single(step, place)
+            for place in places
+        ]
+        views, labels = [view for view, _ in drawn], [label for _, label in drawn]
+        frames = normalise(np.stack(views), *self._statistics)
+        return frames, np.array(labels, np.float32), paired
+
+    def _single(self, step: int, place: int) -> tuple[NDArray[np.uint8], float]:
+        """A view of some clip, and its label."""
+        rng = np.random.default_rng([self._recipe.seed, step, place])
+        windows: tuple[Any, ...] = ()
+        while not windows:
+            clip = int(rng.choice(len(self._labels), p=self._weights))
+            windows = self._windows[self._condition(rng)][clip]
+        window = windows[int(rng.integers(len(windows)))]
+        return training_view(window, self._recipe, rng), float(self._labels[clip])
+
+    def _half(self, step: int, place: int) -> tuple[NDArray[np.uint8], float]:
+        """The same view of one half of a pair as of its other half, which is its neighbour."""
+        rng = np.random.default_rng([self._recipe.seed, step, place // 2, _OF_PAIRS])
+        count = 0
+        while not count:
+            pair = int(rng.choice(len(self._pair_weights), p=self._pair_weights))
+            name = self._condition(rng)
+            both = [half[name][pair] for half in self._halves]
+            count = min(len(windows) for windows in both)
+        window = both[place % 2][int(rng.integers(count))]
+        return training_view(window, self._recipe, rng), float(place % 2)
+
+    def _condition(self, rng: np.random.Generator) -> str:
         names = list(self._recipe.conditions)
         odds = np.array([self._recipe.conditions[n] for n in names])
-        views: list[NDArray[np.uint8]] = []
-        labels: list[np.float32] = []
-        for place in places:
-            rng = np.random.default_rng([self._recipe.seed, step, place])
-            windows: tuple[Any, ...] = ()
-            while not windows:
-                clip = int(rng.choice(len(self._labels), p=self._weights))
-                windows = self._windows[names[int(rng.choice(len(names), p=odds / odds.sum()))]][
-                    clip
-                ]
-            window = windows[int(rng.integers(len(windows)))]
-            views.append(training_view(window, self._recipe, rng))
-            labels.append(self._labels[clip])
-        return normalise(np.stack(views), *self._statistics), np.array(labels, np.float32)
+        return names[int(rng.choice(len(names), p=odds / odds.sum()))]
+
+
+def _windows(
+    cache: FrameCache, clips: Sequence[Clip], recipe: Recipe
+) -> dict[str, list[tuple[Any, ...]]]:
+    return {name: [cache.load(c, name).windows for c in clips] for name in recipe.conditions}

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from unreel.data.canonical import CONDITIONS, encode_condition
+from unreel.data.codec_chain import encode_as, settings_of
 from unreel.data.manifest import Clip
 from unreel.detector.config import Limits, SamplingConfig
 from unreel.detector.errors import MediaError
@@ -58,7 +58,7 @@ class FrameCache:
         """File that holds, or would hold, one clip under one condition."""
         settings = {
             "format": _FORMAT,
-            "condition": repr(CONDITIONS[condition]),
+            "condition": settings_of(condition),
             "sampling": asdict(self.sampling),
             "short_side": self.short_side,
         }
@@ -121,7 +121,7 @@ def _make_entry(job: tuple[FrameCache, Clip, str]) -> str | None:
     facts: dict[str, float] = {}
     try:
         with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-            encoded = encode_condition(clip.path, Path(scratch) / "clip.mp4", CONDITIONS[name])
+            encoded = encode_as(clip, name, Path(scratch) / "clip.mp4")
             windows, facts = _sample(encoded, cache)
     except MediaError as error:
         problem = f"{clip.path} ({name}): {error.code}: {error}"

@@ -45,6 +45,10 @@ def _tell(line: str) -> None:
     "--shards", type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Stream frames from here (`unreel data pack`) instead of decoding clips.",
 )  # fmt: skip
+@click.option(
+    "--pairs", "pair_folders", multiple=True, type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of `unreel pairs`, trained on side by side. Repeatable.",
+)  # fmt: skip
 @click.option("--track", type=click.Choice(["mlflow"]), help="Log there too (its own install).")
 @_CACHE
 @_ENCODER
@@ -58,6 +62,7 @@ def train(
     backbone: str | None,
     first_weights: str | None,
     shards: Path | None,
+    pair_folders: tuple[Path, ...],
     track: str | None,
     cache_folder: Path,
     encoder: Path | None,
@@ -73,8 +78,10 @@ def train(
       unreel train small --manifest corpus/manifest.csv --out runs/small
       unreel train small --manifest corpus/manifest.csv --out runs/small --part fold0
       unreel train laptop --backbone convnext_atto --manifest corpus/manifest.csv --out runs/atto
+      unreel train pairs --pairs pairs/ --manifest corpus/manifest.csv --out runs/pairs
     """
     from unreel.data.manifest import read_manifest
+    from unreel.data.pairs.pair_folder import read_pairs
     from unreel.training.pipeline import run_training
     from unreel.training.recipe import load_recipe, with_backbone
 
@@ -82,7 +89,7 @@ def train(
         with_backbone(load_recipe(recipe), backbone, first_weights),
         read_manifest(manifest), out, cache_folder,
         parts=part, device=device, track=track or "", shards=shards,
-        encoder=encoder, workers=workers, tell=_tell,
+        pairs=read_pairs(pair_folders), encoder=encoder, workers=workers, tell=_tell,
     )  # fmt: skip
     click.echo(out / "model" if not part or "model" in part else out)
 

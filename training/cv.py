@@ -25,6 +25,7 @@ from unreel.detector.config import SamplingConfig
 from unreel.detector.errors import UsageError
 from unreel.detector.network import SpatioTemporalClassifier
 from unreel.training.baselines import clip_features, features_file
+from unreel.training.batches import Pair
 from unreel.training.cache import FrameCache
 from unreel.training.predict import Judge, clip_logits, judge_of_network
 from unreel.training.probe import attach_probe
@@ -61,17 +62,21 @@ def sampling_of(recipe: AnyRecipe) -> SamplingConfig:
     )
 
 
-def open_run(folder: Path, clips: Sequence[Clip], recipe: AnyRecipe) -> Run:
-    """Begin a run, or take up one that has the same clips and recipe.
+def open_run(
+    folder: Path, clips: Sequence[Clip], recipe: AnyRecipe, pairs: Sequence[Pair] = ()
+) -> Run:
+    """Begin a run, or take up one that has the same clips, pairs and recipe.
 
     Raises:
         UsageError: The folder holds a run with other clips or settings.
     """
     folds = group_folds(clips, recipe.folds, recipe.seed)
-    content = {
+    content: dict[str, Any] = {
         "recipe": asdict(recipe),
         "fold_of": {c.sha256: f for c, f in zip(clips, folds, strict=True)},
     }
+    if pairs:
+        content["pairs"] = sorted(half.sha256 for pair in pairs for half in pair)
     text = json.dumps(content, indent=1, sort_keys=True)
     path = folder / "run.json"
     if path.exists():
@@ -105,15 +110,26 @@ def train_fold(
     device: str = "cpu",
     track: str = "",
     shards: Path | None = None,
+    pairs: Sequence[Pair] = (),
 ) -> None:
-    """Train one fold's model on the clips of the other folds, without face-only clips."""
-    inside = [c for c in clips if run.fold_of[c.sha256] != fold and not c.is_face_only]
+    """Train one fold's model on the clips of the other folds, without face-only clips; pairs of the
+    fold's groups are left out as well."""
+    inside = trained_on(run, clips, fold)
     outside = [c for c in clips if run.fold_of[c.sha256] == fold]
-    check_no_leak(inside, outside)
-    folder = run.folder / f"fold{fold}"
+    groups = {c.group for c in outside}
+    pairs = [pair for pair in pairs if pair[0].group not in groups]
+    check_no_leak([*inside, *(half for pair in pairs for half in pair)], outside)
     train_split(
-        inside, cache, run.tuned, folder, device=device, track=track, shards=shards, tell=tell
-    )
+        inside, cache, run.tuned, run.folder / f"fold{fold}", device=device, track=track,
+        shards=shards, pairs=pairs, tell=tell,
+    )  # fmt: skip
+
+
+def trained_on(run: Run, clips: Sequence[Clip], fold: int | None) -> list[Clip]:
+    """The clips of a manifest that a fold, or (None) the final model, is trained on."""
+    if run.tuned.zero_shot:
+        return []
+    return [c for c in clips if run.fold_of[c.sha256] != fold and not c.is_face_only]
 
 
 def trained_network(
@@ -129,12 +145,12 @@ def trained_network(
     """
     folder = run.folder / ("final" if fold is None else f"fold{fold}")
     network = train_split([], cache, run.tuned, folder)
-    if run.tuned.probe_condition:
+    if run.tuned.probe_condition and not run.tuned.zero_shot:
         kept = features_file(run.folder, run.tuned.probe_condition)
         features = clip_features(clips, run.tuned.probe_condition, cache, kept)["stages"]
         labels = np.array([float(c.is_positive) for c in clips])
-        trained_on = [run.fold_of[c.sha256] != fold and not c.is_face_only for c in clips]
-        attach_probe(network, run.tuned, features, labels, np.array(trained_on))
+        inside = [run.fold_of[c.sha256] != fold and not c.is_face_only for c in clips]
+        attach_probe(network, run.tuned, features, labels, np.array(inside))
     return network
 
 

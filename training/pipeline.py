@@ -14,6 +14,7 @@ from unreel.data.canonical import CONDITIONS, condition
 from unreel.data.manifest import Clip, check_hashes
 from unreel.detector.errors import UsageError
 from unreel.detector.model import load_model
+from unreel.training.batches import Pair
 from unreel.training.cache import FrameCache
 from unreel.training.calibrate import HeldOut, write_calibration
 from unreel.training.card import write_card
@@ -27,6 +28,7 @@ from unreel.training.cv import (
     sampling_of,
     train_fold,
     trained_network,
+    trained_on,
 )
 from unreel.training.devices import fabric_of, is_first, processes
 from unreel.training.evaluate import Judged, evaluate_condition, judged, nested_calibrations
@@ -61,6 +63,7 @@ def run_training(
     encoder: Path | None = None,
     track: str = "",
     shards: Path | None = None,
+    pairs: Sequence[Pair] = (),
     workers: int = 2,
     tell: Tell = lambda _: None,
 ) -> None:
@@ -77,6 +80,7 @@ def run_training(
         track: "mlflow" logs there too.
         shards: Folder of `unreel data pack`: clips are then neither read nor decoded. Only parts
             that train can be made from it.
+        pairs: For a recipe that tunes a network and has a pair_share.
         workers: Decoding processes.
         tell: Receives progress lines.
 
@@ -105,10 +109,14 @@ def run_training(
         fabric = fabric_of(device, recipe.precision)
     if fabric is not None and not first:
         fabric.barrier()  # the first process writes what all read
-    run = open_run(out, clips, recipe)
+    _check_pairs(recipe, pairs)
+    run = open_run(out, clips, recipe, pairs)
     cache = run.cache(cache_folder)
     needed = dict.fromkeys((*recipe.conditions, *recipe.calibration_conditions))
     for problem in () if shards else cache.fill(clips, needed, workers=workers, tell=tell):
+        tell(f"left out: {problem}")
+    halves = [half for pair in pairs for half in pair]
+    for problem in cache.fill(halves, recipe.conditions, workers=workers, tell=tell):
         tell(f"left out: {problem}")
     if isinstance(recipe, TokenRecipe):
         _train_tokens(run, clips, cache, encoder, parts or known, workers, tell)
@@ -117,15 +125,32 @@ def run_training(
         fabric.barrier()
     for part in parts or known:
         if part == "final":
-            inside = [c for c in clips if not c.is_face_only]
-            train_split(inside, cache, recipe, out / part, device=device, track=track,
-                        shards=shards, tell=tell)  # fmt: skip
+            train_split(trained_on(run, clips, None), cache, recipe, out / part, device=device,
+                        track=track, shards=shards, pairs=pairs, tell=tell)  # fmt: skip
         elif part == "model":
             if first:
                 export_run(run, clips, cache, out / "model")
         else:
             fold = int(part.removeprefix("fold"))
-            train_fold(run, fold, clips, cache, tell, device, track, shards)
+            train_fold(run, fold, clips, cache, tell, device, track, shards, pairs)
+
+
+def _check_pairs(recipe: AnyRecipe, pairs: Sequence[Pair]) -> None:
+    tuned = isinstance(recipe, Recipe)
+    if pairs and not (isinstance(recipe, Recipe) and recipe.pair_share):
+        raise UsageError(
+            f"recipe {recipe.name!r} does not train on pairs: "
+            + ("give it a pair_share" if tuned else "take one that tunes a network, like `pairs`")
+        )
+    if isinstance(recipe, Recipe) and recipe.pair_share and not pairs:
+        raise UsageError(
+            f"recipe {recipe.name!r} trains on pairs: make some with `unreel pairs reconstruct` and "
+            "name their folder with --pairs"
+        )
+    if isinstance(recipe, Recipe) and recipe.zero_shot and recipe.pair_share != 1:
+        raise UsageError(
+            f"zero_shot trains on pairs alone: pair_share is {recipe.pair_share:g}, allowed is 1"
+        )
 
 
 def _train_tokens(

@@ -12,6 +12,7 @@ import tomllib
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
+from unreel.data.codec_chain import check_names
 from unreel.detector.errors import UsageError
 from unreel.training.token_recipe import TokenRecipe
 
@@ -47,7 +48,14 @@ class Recipe:
     conditions: dict[str, float] = field(
         default_factory=lambda: {"raw": 1.0, "canonical": 2.0, "hard": 1.0}
     )
-    """Conditions that training clips are seen under, with their weights."""
+    """Conditions that training clips are seen under, with their weights; `chain0`, `chain1`, ...
+    are random trips through real encoders, see data/codec_chain.py."""
+    pair_share: float = 0.0
+    """Share of a batch that are halves of pairs (`--pairs`), side by side under one view."""
+    pair_loss: float = 1.0
+    """Weight of the ranking of the two halves of a pair beside the other losses."""
+    zero_shot: bool = False
+    """Pairs alone are trained on, no clip of the manifest: how far do they carry?"""
     epochs: int = 10
     batch: int = 12
     """Clips a step."""
@@ -146,4 +154,5 @@ def _checked(values: dict[str, object], path: Path) -> AnyRecipe:
             values[key] = float(value)
         elif type(value) is not type(default):
             raise UsageError(f"{path}: {key} = {value!r}, expected {type(default).__name__}")
+    check_names(values.get("conditions", ()))  # type: ignore[arg-type]  # a dict, as was compared
     return type(defaults)(**values)  # type: ignore[arg-type]  # types were compared with these

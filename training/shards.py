@@ -137,7 +137,7 @@ class StreamedBatches:
         statistics: (mean, std) per channel that the backbone expects.
 
     Raises:
-        UsageError: No shards, or none of these clips in them.
+        UsageError: No shards, none of these clips in them, or a recipe that trains on pairs.
     """
 
     def __init__(
@@ -145,6 +145,11 @@ class StreamedBatches:
         statistics: tuple[tuple[float, ...], ...],
     ) -> None:  # fmt: skip
         self._folder, self._recipe, self._statistics = folder, recipe, statistics
+        if recipe.pair_share:
+            raise UsageError(
+                "pairs are not streamed, their halves belong side by side: train without --shards, "
+                "or with pair_share = 0"
+            )
         self._clips = {c.sha256: c for c in clips}
         try:
             listed = json.loads((folder / INDEX).read_text(encoding="utf-8"))["shards"]
@@ -183,7 +188,7 @@ class StreamedBatches:
                 view, label = next(stream)
                 views.append(view)
                 labels.append(label)
-            yield normalise(np.stack(views), *self._statistics), np.array(labels, np.float32)
+            yield normalise(np.stack(views), *self._statistics), np.array(labels, np.float32), 0
             views, labels = [], []
 
     def _views(self, names: list[str], skip: int) -> Iterator[tuple[NDArray[np.uint8], np.float32]]:

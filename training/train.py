@@ -25,7 +25,7 @@ from unreel.data.manifest import Clip
 from unreel.detector.errors import UsageError
 from unreel.detector.network import SpatioTemporalClassifier
 from unreel.training.backbones import build, normalisation
-from unreel.training.batches import TrainingBatches
+from unreel.training.batches import Pair, TrainingBatches
 from unreel.training.cache import FrameCache
 from unreel.training.checkpoint import load_state, save_state
 from unreel.training.devices import fabric_of, is_first
@@ -43,6 +43,7 @@ def train_split(
     device: str = "cpu",
     track: str = "",
     shards: Path | None = None,
+    pairs: Sequence[Pair] = (),
     tell: Callable[[str], None] = lambda _: None,
 ) -> SpatioTemporalClassifier:
     """Train on `clips` and keep the weights in `folder`.
@@ -59,6 +60,7 @@ def train_split(
         device: "cpu" or "cuda".
         track: "mlflow" logs there too.
         shards: Folder that frames are streamed from instead of the cache.
+        pairs: Halves of pairs, for a recipe with a pair_share.
         tell: Receives progress lines.
 
     Returns:
@@ -87,7 +89,7 @@ def train_split(
     batches = (
         StreamedBatches(clips, shards, recipe, statistics)
         if shards
-        else TrainingBatches(clips, cache, recipe, statistics)
+        else TrainingBatches(clips, cache, recipe, statistics, pairs)
     )
     steps = recipe.epochs * batches.steps_per_epoch
 
@@ -106,13 +108,14 @@ def train_split(
     ranks = fabric.world_size
     with RunLog(folder, first, track, asdict(recipe)) if is_first() else nullcontext() as log:
         views = batches.run(first, steps, fabric.global_rank, ranks)
-        for step, (frames, labels) in enumerate(views, start=first + 1):
+        for step, (frames, labels, paired) in enumerate(views, start=first + 1):
             # Dropout too depends on the step alone, so that a run can be taken up anywhere.
             torch.manual_seed(hash((recipe.seed, step, fabric.global_rank)))
             _training_mode(network)
             loss = _loss(
-                model, torch.from_numpy(frames), torch.from_numpy(labels), recipe, fabric.device
-            )
+                model, torch.from_numpy(frames).to(fabric.device),
+                torch.from_numpy(labels).to(fabric.device), paired, recipe,
+            )  # fmt: skip
             optimiser.zero_grad(set_to_none=True)
             fabric.backward(loss)
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -149,21 +152,19 @@ def train_split(
     return average.eval()
 
 
-def _loss(
-    model: nn.Module,
-    frames: Tensor,
-    labels: Tensor,
-    recipe: Recipe,
-    device: torch.device,
-) -> Tensor:
-    """Cross entropy of the clip and, weaker, of each frame; labels smoothed."""
-    frames, labels = frames.to(device), labels.to(device)
+def _loss(model: nn.Module, frames: Tensor, labels: Tensor, paired: int, recipe: Recipe) -> Tensor:
+    """Cross entropy of the clip and, weaker, of each frame, labels smoothed; of pairs, which stand
+    at the front, also how far the made half lies above the camera half (RankNet, Burges 2005)."""
     smooth = labels * (1 - recipe.label_smoothing) + 0.5 * recipe.label_smoothing  # (N,)
     clip, frame, _ = model(frames)  # Fabric sets the precision
-    clip_loss = nn.functional.binary_cross_entropy_with_logits(clip.float(), smooth)
+    clip, frame = clip.float(), frame.float()
     each = smooth[:, None].expand_as(frame)
-    frame_loss = nn.functional.binary_cross_entropy_with_logits(frame.float(), each)
-    return clip_loss + recipe.frame_loss * frame_loss
+    loss = nn.functional.binary_cross_entropy_with_logits(clip, smooth)
+    loss = loss + recipe.frame_loss * nn.functional.binary_cross_entropy_with_logits(frame, each)
+    if paired and recipe.pair_loss:
+        apart = clip[1:paired:2] - clip[0:paired:2]
+        loss = loss + recipe.pair_loss * nn.functional.softplus(-apart).mean()
+    return loss
 
 
 def _optimiser(

@@ -23,9 +23,9 @@ from unreel.data.pairs.pair_folder import (
     PairFolder,
     described,
     pairs_of,
-    rng_of,
     write,
 )
+from unreel.data.seeds import rng_of
 from unreel.detector.errors import MediaError, UsageError
 
 MASK = "mask.mkv"

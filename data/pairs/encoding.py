@@ -6,10 +6,8 @@ traces. Codec and strength are drawn once a pair, from the pair's own seed.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -17,42 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unreel.data.canonical import condition, encode_condition
-from unreel.detector.encode import steady_x264
+from unreel.data.codecs import CODECS, LOSSLESS, MASK, PICTURE_CODECS, write_video
 from unreel.detector.errors import UsageError
-
-LOSSLESS = "lossless"
-_TIME_BASE = Fraction(1, 90_000)
-
-
-@dataclass(frozen=True, slots=True)
-class _Codec:
-    """How PyAV is asked for a codec."""
-
-    encoder: str
-    suffix: str
-    pixel_format: str
-    crf_scale: float
-    """Its crf for one of x264's: AV1 and VP9 count to 63 where x264 counts to 51."""
-    options: tuple[tuple[str, str], ...]
-
-
-# One thread each: what an encoder writes depends on how many it has.
-_CODECS = {
-    "h264": _Codec("libx264", ".mp4", "yuv420p", 1.0, (("preset", "medium"),)),
-    "h265": _Codec(
-        "libx265", ".mp4", "yuv420p", 1.0,
-        (("preset", "fast"), ("x265-params", "log-level=none:pools=none:frame-threads=1")),
-    ),
-    "av1": _Codec(
-        "libsvtav1", ".mp4", "yuv420p", 63 / 51, (("preset", "9"), ("svtav1-params", "lp=1")),
-    ),
-    "vp9": _Codec(
-        "libvpx-vp9", ".webm", "yuv420p", 63 / 51,
-        (("b", "0"), ("deadline", "good"), ("cpu-used", "5"), ("row-mt", "0")),
-    ),
-    LOSSLESS: _Codec("ffv1", ".mkv", "bgr0", 0.0, (("level", "3"),)),
-}  # fmt: skip
-CODECS = tuple(_CODECS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +59,9 @@ def checked(encodings: Encodings) -> Encodings:
     Raises:
         UsageError: A codec, a crf or a condition is none that is known.
     """
-    unknown = set(encodings.codecs) - set(CODECS)
+    unknown = set(encodings.codecs) - set(PICTURE_CODECS)
     if unknown or not encodings.codecs:
-        raise UsageError(f"codecs {sorted(unknown)}: allowed are {', '.join(CODECS)}")
+        raise UsageError(f"codecs {sorted(unknown)}: allowed are {', '.join(PICTURE_CODECS)}")
     if not 0 <= encodings.crf_low <= encodings.crf_high <= 51:
         raise UsageError(
             f"crf {encodings.crf_low} to {encodings.crf_high}: allowed is LOW <= HIGH within 0..51"
@@ -122,12 +86,12 @@ def encode(
     Returns:
         The file.
     """
-    if how.name in _CODECS:
-        path = folder / (stem + _CODECS[how.name].suffix)
-        _write(frames, pts_seconds, path, _CODECS[how.name], how.crf)
+    if how.name in CODECS:
+        path = folder / (stem + CODECS[how.name].suffix)
+        write_video(zip(frames, pts_seconds, strict=True), path, how.name, how.crf)
         return path
     between = folder / f".{stem}.lossless.mkv"
-    _write(frames, pts_seconds, between, _CODECS[LOSSLESS], None)
+    write_video(zip(frames, pts_seconds, strict=True), between, LOSSLESS)
     path = encode_condition(between, folder / f"{stem}.mp4", condition(how.name))
     between.unlink()
     return path
@@ -135,8 +99,7 @@ def encode(
 
 def write_masks(masks: NDArray[np.uint8], pts_seconds: Sequence[float], path: Path) -> None:
     """Masks (T, H, W) as a grey FFV1 video: every value comes back as it was."""
-    codec = _Codec("ffv1", ".mkv", "gray", 0.0, (("level", "3"),))
-    _write(masks, pts_seconds, path, codec, None)
+    write_video(zip(masks, pts_seconds, strict=True), path, MASK)
 
 
 def read_clip(path: Path) -> tuple[NDArray[np.uint8], list[float]]:
@@ -175,7 +138,7 @@ def masks_as_encoded(
     height, width = frames.shape[1:3]
     nearest = np.abs(np.asarray(pts_seconds)[None] - np.asarray(times)[:, None]).argmin(axis=1)
     chosen = masks[nearest]
-    for step in condition(how.name).passes if how.name not in _CODECS else ():
+    for step in condition(how.name).passes if how.name not in CODECS else ():
         top, left = (round(side * (1 - step.crop) / 2) for side in chosen.shape[1:3])
         chosen = chosen[:, top : chosen.shape[1] - top, left : chosen.shape[2] - left]
     if chosen.shape[1:3] != (height, width):
@@ -183,36 +146,3 @@ def masks_as_encoded(
             [cv2.resize(m, (width, height), interpolation=cv2.INTER_AREA) for m in chosen]
         )
     return chosen, times
-
-
-def _write(
-    frames: NDArray[np.uint8],
-    pts_seconds: Sequence[float],
-    path: Path,
-    codec: _Codec,
-    crf: int | None,
-) -> None:
-    import av
-
-    os.environ.setdefault("SVT_LOG", "1")  # errors only: it writes to stderr itself
-    source = "gray" if frames.ndim == 3 else "rgb24"
-    # bitexact: Matroska otherwise gets a random number, and equal runs would give unequal files.
-    with av.open(str(path), "w", options={"fflags": "bitexact"}) as container:
-        stream: Any = container.add_stream(codec.encoder, rate=30)
-        stream.height, stream.width = frames.shape[1:3]
-        stream.pix_fmt = codec.pixel_format
-        stream.time_base = stream.codec_context.time_base = _TIME_BASE
-        stream.codec_context.thread_count = 1
-        options = dict(codec.options)
-        if crf is not None:
-            options["crf"] = str(round(crf * codec.crf_scale))
-        if codec.encoder == "libx264":
-            options |= steady_x264()
-        stream.options = options
-        last = -1
-        for picture, seconds in zip(frames, pts_seconds, strict=True):
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format=source)
-            last = max(round(seconds / _TIME_BASE), last + 1)
-            frame.pts, frame.time_base = last, _TIME_BASE
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))

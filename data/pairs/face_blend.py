@@ -16,8 +16,9 @@ from unreel.data.pairs.encoding import Encodings, checked, encode, masks_as_enco
 from unreel.data.pairs.face_mixing import KINDS, blend_face
 from unreel.data.pairs.footage import Burst, read_burst
 from unreel.data.pairs.latents import Autoencoder, Strength
-from unreel.data.pairs.pair_folder import Job, Outcome, PairFolder, described, rng_of, write
+from unreel.data.pairs.pair_folder import Job, Outcome, PairFolder, described, write
 from unreel.data.pairs.sources import camera_clips
+from unreel.data.seeds import rng_of
 from unreel.detector.errors import MediaError, UsageError
 from unreel.detector.faces.crops import smoothed
 from unreel.detector.faces.finding import FaceDetector

@@ -20,8 +20,6 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from unreel.data.manifest import Clip, read_manifest, write_manifest
 from unreel.detector.errors import MediaError, UsageError
 
@@ -176,6 +174,21 @@ def pairs_of(folder: Path) -> dict[str, list[Clip]]:
     return found
 
 
+def read_pairs(folders: Iterable[Path]) -> list[tuple[Clip, Clip]]:
+    """The pairs of finished folders: camera half, made half.
+
+    Raises:
+        UsageError: A folder is none or was not finished.
+    """
+    found = []
+    for folder in folders:
+        for halves in pairs_of(folder).values():
+            camera = [c for c in halves if not c.is_positive]
+            made = [c for c in halves if c.is_positive]
+            found += [(camera[0], one) for one in made if camera]
+    return found
+
+
 def described(path: Path, **values: Any) -> Clip:
     """A clip that was just written, with what its bytes say of it."""
     import av
@@ -192,17 +205,6 @@ def described(path: Path, **values: Any) -> Clip:
         path, width=width, height=height, fps=fps, codec=codec, bytes=len(content),
         sha256=hashlib.sha256(content).hexdigest(), **values,
     )  # fmt: skip
-
-
-def seed_of(*parts: object) -> int:
-    """A seed out of whatever tells one draw from another; the same on every machine."""
-    text = "/".join(str(part) for part in parts)
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
-
-
-def rng_of(*parts: object) -> np.random.Generator:
-    """Random numbers that belong to `parts`."""
-    return np.random.default_rng(seed_of(*parts))
 
 
 def _digest(recipe: Mapping[str, Any]) -> str:

@@ -17,11 +17,10 @@ from unreel.data.pairs.pair_folder import (
     Outcome,
     PairFolder,
     described,
-    rng_of,
-    seed_of,
     write,
 )
 from unreel.data.pairs.sources import camera_clips
+from unreel.data.seeds import rng_of, seed_of
 from unreel.detector.errors import UsageError
 
 
