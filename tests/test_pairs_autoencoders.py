@@ -161,6 +161,21 @@ def test_a_saved_network_gives_the_same_frames(tmp_path: Path) -> None:
         load_causal(tmp_path, "cpu")
 
 
+def test_the_one_in_the_package_draws_what_it_was_shown() -> None:
+    """A textured square that drifts over a ramp, nine frames of 96x96."""
+    rng = np.random.default_rng(3)
+    ramp = np.linspace(40, 200, 96)
+    ground = np.stack([np.add.outer(ramp, ramp[::-1]) / 2] * 3, axis=-1)
+    square = rng.integers(60, 200, (6, 6, 3)).repeat(6, 0).repeat(6, 1)
+    frames = np.stack([ground] * 9).astype(np.uint8)
+    for number, frame in enumerate(frames):
+        frame[20:56, 10 + 3 * number : 46 + 3 * number] = square
+    drawn = open_autoencoder("causal4").reconstruct(frames, Strength(), 0).astype(float)
+    psnr = -10 * np.log10(((drawn - frames) ** 2).mean() / 255**2)
+    assert 24 < psnr < 60
+    assert not np.array_equal(drawn, frames)
+
+
 @pytest.fixture
 def manifest(tmp_path: Path) -> Path:
     rows = ["path,label,group,sha256"]

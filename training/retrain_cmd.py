@@ -42,7 +42,7 @@ def _tell(line: str) -> None:
 @click.option("--family", default="", help="Its family (t2v, i2v, v2v, ...), if it has one.")
 @click.option("--real", type=_FOLDER, help="Folder or manifest of camera clips to learn beside.")
 @click.option(
-    "--autoencoder", default="", metavar="FOLDER|ID",
+    "--autoencoder", default="", metavar="causal4|FOLDER|ID",
     help="Also make pairs of those camera clips with it, as `unreel pairs reconstruct` does.",
 )  # fmt: skip
 @click.option("--pairs", default=60, show_default=True, help="Of at most so many of them.")

@@ -44,8 +44,8 @@ device_option = click.option(
 @click.argument("source", type=click.Path(path_type=Path, exists=True))
 @click.argument("out", type=_PATH)
 @click.option(
-    "--autoencoder", required=True,
-    help="A folder of weights, or a hub id such as madebyollin/taesd.",
+    "--autoencoder", default="causal4", show_default=True,
+    help="causal4 of the package, a folder of weights, or a hub id such as madebyollin/taesd.",
 )  # fmt: skip
 @click.option("--frames", default=25, show_default=True, help="Neighbouring frames of a pair.")
 @click.option(
@@ -84,7 +84,7 @@ def reconstruct(
 
     \b
     Examples:
-      unreel pairs reconstruct my-footage/ pairs/ --autoencoder runs/causal/model
+      unreel pairs reconstruct my-footage/ pairs/
       unreel pairs reconstruct corpus/manifest.csv pairs/ --autoencoder taef2/ --variants 2
       unreel pairs reconstruct my-footage/ pairs/ --autoencoder taef2/ --codec h265 --codec av1
       unreel pairs reconstruct my-footage/ whole/ --autoencoder taef2/ --codec lossless
