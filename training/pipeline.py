@@ -144,8 +144,8 @@ def _check_pairs(recipe: AnyRecipe, pairs: Sequence[Pair]) -> None:
         )
     if isinstance(recipe, Recipe) and recipe.pair_share and not pairs:
         raise UsageError(
-            f"recipe {recipe.name!r} trains on pairs: make some with `unreel pairs reconstruct` and "
-            "name their folder with --pairs"
+            f"recipe {recipe.name!r} trains on pairs: make some with `unreel pairs reconstruct`, "
+            "and name their folder with --pairs"
         )
     if isinstance(recipe, Recipe) and recipe.zero_shot and recipe.pair_share != 1:
         raise UsageError(
