@@ -5,7 +5,8 @@
     python benchmarks/evidence.py reference CORPUS/manifest.csv evidence/*.jsonl
     python benchmarks/evidence.py tables CORPUS/manifest.csv evidence/*.jsonl --planted planted
 
-`measure` decodes once and keeps every candidate, however weak; it is taken up where it stopped.
+`measure` decodes once and keeps every candidate, however weak; it is taken up where it stopped,
+also after --seconds. --planted may be given more than once.
 `reference` writes detector/reference.json from the camera clips. Both are for an idle machine.
 `tables` never judges a clip by a threshold that its own group took part in: thresholds are chosen
 on the camera clips of the other folds (unreel.data.splits). With --detector FILE both modes are
@@ -17,30 +18,39 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Iterable
-from dataclasses import asdict
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from evidence_rows import allowed, maxima, read_rows
+from evidence_rows import allowed, maxima, planted_in, read_rows
 from evidence_tables import tables
 
 from unreel.data.manifest import read_manifest
-from unreel.data.pairs.truth import read_planted
 from unreel.detector.config import EVIDENCE_LANES, Limits
 from unreel.detector.detecting import ObjectDetector
 from unreel.detector.evidence import EvidenceLanes
 from unreel.detector.lanes.cadence import HELD, HELD_STATISTIC
 from unreel.detector.lanes.flight import FALL_STATISTIC, FLIGHT_STATISTIC
 from unreel.detector.lanes.object_counts import STATISTIC as count_statistic
-from unreel.detector.lanes.objects import TWICE
+from unreel.detector.lanes.objects import TWICE, ObjectsLane
+from unreel.detector.lanes.particles import STATISTIC as PARTICLE_STATISTIC
+from unreel.detector.lanes.passing import STATISTIC as PASSING_STATISTIC
 from unreel.detector.media import open_media
+from unreel.detector.object_tracks import track_objects
 from unreel.detector.records import Finding
 from unreel.detector.reference import PATH, as_dict
+from unreel.detector.scenes import ClipScenes
 from unreel.detector.shots import find_shots
 
-_RARE_LAWS = [("inverted-gravity", FLIGHT_STATISTIC), ("uneven-fall", FALL_STATISTIC)]
+_RARE_LAWS = [
+    ("inverted-gravity", FLIGHT_STATISTIC),
+    ("inverted-gravity", PARTICLE_STATISTIC),
+    ("interpenetration", PASSING_STATISTIC),
+    ("uneven-fall", FALL_STATISTIC),
+]
 NEVER_SEEN = {
     ("plain", "objects"): [("object-duplicate", TWICE)],
     ("detector", "objects"): [
@@ -64,31 +74,32 @@ def measure(args: argparse.Namespace) -> None:
     """Candidates of all clips, a line of JSON for each clip, lane and mode."""
     detector = None if args.detector is None else ObjectDetector(args.detector)
     clips = [
-        (c.path, "real" if c.label == "real" else "generated") for c in read_manifest(args.manifest)
+        (c.path, c.path.name, "real" if c.label == "real" else "generated")
+        for c in read_manifest(args.manifest)
     ]
-    if args.planted:
-        clips += [(Path(args.planted) / p.file, "planted") for p in read_planted(args.planted)]
+    clips += [(path, p.file, "planted") for path, p in planted_in(args.planted)]
+    # What thresholds are made of comes first: a run that is cut short has them.
+    clips.sort(key=lambda clip: ("real", "planted", "generated").index(clip[2]))
     args.into.mkdir(parents=True, exist_ok=True)
-    modes = ("plain", "detector") if detector else ("plain",)
-    for mode in modes:
-        target = args.into / f"{mode}.jsonl"
-        done = {row.clip for row in read_rows([target])} if target.exists() else set()
-        with target.open("a", encoding="utf-8") as out:
-            for number, (path, kind) in enumerate(clips, 1):
-                if path.name in done:
-                    continue
-                for row in measured(path, kind, mode, detector if mode == "detector" else None):
-                    out.write(json.dumps(row) + "\n")
-                out.flush()
-                print(f"{mode} {number}/{len(clips)} {path.name}", flush=True)
+    target = args.into / ("plain.jsonl" if detector is None else "both.jsonl")
+    done = {row.clip for row in read_rows([target])} if target.exists() else set()
+    started = time.monotonic()
+    with target.open("a", encoding="utf-8") as out:
+        for number, (path, name, kind) in enumerate(clips, 1):
+            if name in done:
+                continue
+            if args.seconds and time.monotonic() - started > args.seconds:
+                raise SystemExit(f"{number - 1} of {len(clips)} clips; call again to go on")
+            rows = [{"clip": name, "set": kind, **row} for row in measured(path, detector)]
+            out.write("".join(json.dumps(row) + "\n" for row in rows))
+            out.flush()
+            print(f"{number}/{len(clips)} {name}", flush=True)
 
 
-def measured(
-    path: Path, kind: str, mode: str, detector: ObjectDetector | None
-) -> Iterable[dict[str, Any]]:
-    """Rows of one clip; nothing for a file that cannot be read."""
+def measured(path: Path, detector: ObjectDetector | None) -> Iterator[dict[str, Any]]:
+    """Rows of one clip in one mode or in both, decoded once."""
     with open_media(path, Limits(wall_seconds_per_request=120)) as reader:
-        lanes = EvidenceLanes(EVIDENCE_LANES, reader, detector)
+        lanes = EvidenceLanes(EVIDENCE_LANES, reader)
         shots = find_shots(reader, closer=lanes.closer, glance=lanes.glance)
         found, clip = lanes.candidates(shots)
     flow = None
@@ -100,11 +111,29 @@ def measured(
             for step in scene.steps
         ]
         flow = float(np.mean(steps))
-    for lane in EVIDENCE_LANES:
-        yield {
-            "clip": path.name, "set": kind, "lane": lane, "mode": mode, "flow": flow,
-            "findings": [short(f) for f in found if f.lane == lane],
-        }  # fmt: skip
+    modes = {"plain": found}
+    if detector is not None:
+        # Names of things concern one lane alone: the others say the same in both modes.
+        modes["detector"] = [f for f in found if f.lane != ObjectsLane.name]
+        if clip is not None:
+            modes["detector"] += ObjectsLane().candidates(named(clip, detector))
+    for mode, candidates in modes.items():
+        for lane in EVIDENCE_LANES:
+            yield {
+                "lane": lane, "mode": mode, "flow": flow,
+                "findings": [short(f) for f in candidates if f.lane == lane],
+            }  # fmt: skip
+
+
+def named(clip: ClipScenes, detector: ObjectDetector) -> ClipScenes:
+    """The same scenes with the things that a detector sees in them, as build_scene would."""
+    scenes = []
+    for scene in clip.scenes:
+        frames = scene.stretch.frames
+        seen = [detector.detect(frame) for frame in frames]
+        things = track_objects(seen, scene.stretch.pts_seconds, frames, scene.camera)
+        scenes.append(replace(scene, objects=things, has_names=True))
+    return replace(clip, scenes=tuple(scenes))
 
 
 def short(finding: Finding) -> dict[str, Any]:
@@ -150,10 +179,13 @@ def main() -> None:
         if name != "measure":
             sub.add_argument("rows", nargs="+", type=Path, help="JSON lines of `measure`")
         if name != "reference":
-            sub.add_argument("--planted", type=Path, help="folder of `unreel pairs plant`")
+            sub.add_argument(
+                "--planted", type=Path, action="append", help="folder of `unreel pairs plant`"
+            )
         if name == "measure":
             sub.add_argument("--into", type=Path, required=True)
             sub.add_argument("--detector", type=Path)
+            sub.add_argument("--seconds", type=float, help="stop after so long, to go on later")
         if name == "tables":
             sub.add_argument("--events", type=Path, help="JSON: name -> [start, end, what]")
     args = parser.parse_args()

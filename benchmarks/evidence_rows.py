@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from unreel.data.pairs.truth import Planted, read_planted
 
 ALLOWED = 0.0035
 """Share of camera clips that may have a finding, for each statistic: 1 of 289. About a dozen of
@@ -50,6 +52,15 @@ def read_rows(paths: Iterable[Path]) -> list[Row]:
             )  # fmt: skip
             rows[row.clip, row.kind, row.lane, row.mode] = row
     return list(rows.values())
+
+
+def planted_in(folders: Iterable[Path] | None) -> list[tuple[Path, Planted]]:
+    """Clips of `unreel pairs plant` and their records, which are named by folder and file."""
+    return [
+        (Path(folder) / p.file, replace(p, file=f"{Path(folder).name}/{Path(p.file).name}"))
+        for folder in folders or ()
+        for p in read_planted(folder)
+    ]
 
 
 def maxima(rows: Iterable[Row]) -> dict[Key, dict[str, float]]:

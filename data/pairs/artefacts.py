@@ -27,6 +27,7 @@ from unreel.data.pairs.edited import (
     with_poses,
 )
 from unreel.data.pairs.layers import OPACITY, Body, Scene
+from unreel.data.pairs.particles import snow_that_turns
 from unreel.data.pairs.shapes import shape_from
 from unreel.data.pairs.simulate import Law
 
@@ -322,5 +323,6 @@ EVENTS: tuple[Event, ...] = (
         "uneven-fall", "uneven-fall", uneven_fall, "drop",
         lambda seconds: Law(second_gravity=0.35), on_cut_outs=False,
     ),
+    Event("snow-up", "inverted-gravity", snow_that_turns),
 )  # fmt: skip
 """In the order in which a plan goes through them."""

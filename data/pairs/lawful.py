@@ -23,6 +23,7 @@ from unreel.data.pairs.edited import (
     with_poses,
 )
 from unreel.data.pairs.layers import OPACITY, Body, Scene, X, steady
+from unreel.data.pairs.particles import bubbles, snowfall
 from unreel.data.pairs.shapes import pillar_from
 from unreel.data.pairs.simulate import Law
 
@@ -279,6 +280,8 @@ TWINS: tuple[Event, ...] = tuple(
         Event("even-fall", "uneven-fall", even_fall, "drop", on_cut_outs=False),
         Event("slow-motion", "inverted-gravity", slow_motion, "toss", on_cut_outs=False),
         Event("collision", "interpenetration", collision, "pair", on_cut_outs=False),
+        Event("snowfall", "inverted-gravity", snowfall),
+        Event("bubbles", "inverted-gravity", bubbles),
     )
 )
 """In the order of EVENTS; further ones at the end."""

@@ -1,8 +1,9 @@
 """Physics lane: do things move as things with mass do?
 
 Measures: jumps from one place to another (jumps.py); turning round in free flight, uneven falls
-    and jerks (flight.py); growth without zoom or approach (growth.py); all on groups of points that
-    keep together (rigid_bodies.py), with the camera's motion taken out.
+    and jerks (flight.py); growth without zoom or approach (growth.py); two things at one place
+    (passing.py); all on groups of points that keep together (rigid_bodies.py), with the camera's
+    motion taken out; snow that turns round (particles.py), without points.
 Why generators leave it: they paint what usually comes next; no mass, contact or gravity is kept.
 Blind: soft and small things, few corners, motion blur, fast cameras, what is out of the frame.
     Ways in the picture are not ways in the world: what comes straight at the camera only grows.
@@ -18,6 +19,8 @@ from numpy.typing import NDArray
 from unreel.detector.lanes.flight import inverted_gravity, jerks, uneven_fall
 from unreel.detector.lanes.growth import scale_drifts
 from unreel.detector.lanes.jumps import teleports
+from unreel.detector.lanes.particles import rising_particles
+from unreel.detector.lanes.passing import interpenetrations
 from unreel.detector.records import Finding
 from unreel.detector.rigid_bodies import find_bodies
 from unreel.detector.scenes import ClipScenes, Scene
@@ -50,4 +53,6 @@ def _of_scene(scene: Scene) -> list[Finding]:
     found += uneven_fall(scene, bodies)
     found += jerks(scene, bodies)
     found += scale_drifts(scene, bodies)
+    found += interpenetrations(scene, bodies)
+    found += rising_particles(scene)
     return found
