@@ -185,6 +185,39 @@ def test_the_command_makes_pairs_and_takes_itself_up(corpus: Path, tmp_path: Pat
     assert "0 pairs made" in again.output
 
 
+@pytest.mark.slow
+def test_close_blends_share_a_burst_and_a_size(corpus: Path, tmp_path: Path) -> None:
+    if not YUNET.is_file():
+        pytest.skip("no ../shared/weights beside the checkout: no face detector to test with")
+    clip = corpus / "clips" / "real" / "cvpr2022-dagan--driving-71c103.mp4"
+    done = CliRunner().invoke(
+        main,
+        ["pairs", "face-blend", str(clip), str(tmp_path / "out"), "--face-detector", str(YUNET),
+         "--variants", "2", "--frames", "24", "--condition", "hard", "--close"],
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    clips = read_manifest(tmp_path / "out" / "manifest.csv")
+    camera = [c for c in clips if c.label == "real"]
+    assert len(camera) == 2 and len({c.sha256 for c in camera}) == 1
+    assert len({c.sha256 for c in clips}) == 3
+    frames, times = read_clip(camera[0].path)
+    assert frames.shape[1] * frames.shape[2] < 256 * 256, "the face and not much more"
+    assert np.diff(times).min() > 0.07, "as many frames a second as the condition keeps"
+    for made in clips:
+        if made.mask:
+            masks, _ = read_clip(tmp_path / "out" / made.mask)
+            assert masks.shape == frames.shape[:3] and masks.max() > 60
+
+
+def test_a_condition_that_moves_the_picture_cannot_be_close(clip: Path, tmp_path: Path) -> None:
+    if not YUNET.is_file():
+        pytest.skip("no ../shared/weights beside the checkout: no face detector to test with")
+    call = ["pairs", "face-blend", str(clip), str(tmp_path / "out"), "--face-detector", str(YUNET)]
+    done = CliRunner().invoke(main, [*call, "--condition", "screen", "--close"])
+    assert done.exit_code == 2
+    assert "allowed with --close are" in " ".join(done.output.split())
+
+
 def test_settings_that_are_off_are_refused(tmp_path: Path, clip: Path) -> None:
     if not YUNET.is_file():
         pytest.skip("no ../shared/weights beside the checkout: no face detector to test with")

@@ -37,6 +37,11 @@ from unreel.data.pairs.commands import (
     help="Larger frames are shrunk to this first, pixels; 0 = never.",
 )  # fmt: skip
 @click.option(
+    "--close", is_flag=True,
+    help="Encode the surroundings of the face alone, as large as in the whole frame, and take one "
+    "burst for all variants of a clip: many blends at little cost.",
+)  # fmt: skip
+@click.option(
     "--autoencoder",
     help="Draws mouths anew: a folder of weights or a hub id.  [default: the clip's components]",
 )
@@ -53,6 +58,7 @@ def face_blend(
     variants: int,
     frames: int,
     long_side: int,
+    close: bool,
     autoencoder: str | None,
     codecs: tuple[str, ...],
     crf: tuple[int, int],
@@ -71,7 +77,7 @@ def face_blend(
     \b
     Examples:
       unreel pairs face-blend my-footage/ blends/ --variants 5
-      unreel pairs face-blend corpus/manifest.csv blends/ --variants 5 --condition canonical
+      unreel pairs face-blend corpus/manifest.csv blends/ --variants 8 --condition canonical --close
       unreel pairs face-blend my-footage/ lips/ --kind mouth --kind resynthesis
       unreel pairs face-blend my-footage/ lips/ --kind resynthesis --autoencoder taef2/
     """
@@ -81,7 +87,7 @@ def face_blend(
     from unreel.detector.faces.published import face_detector_file
 
     settings = Settings(
-        frames, long_side, kinds, variants, Encodings(codecs, *crf, condition), seed
+        frames, long_side, close, kinds, variants, Encodings(codecs, *crf, condition), seed
     )
     detector = FaceDetector(face_detector_file(face_detector))
     redraw = None

@@ -65,7 +65,7 @@ def blend_face(
     """
     if kind not in KINDS:
         raise ValueError(f"unknown kind of face blend {kind!r}, allowed are {KINDS}")
-    top, left, area = _surroundings(frames, points)
+    top, left, area = surroundings(frames, points)
     inside = points - [left, top]
     donor, facts = _donor(area, inside, pts_seconds, kind, rng, reconstruct)
     regions = ("mouth", "lower") if kind in MOUTHS else ("face", "inner", "lower", "eyes")
@@ -111,7 +111,7 @@ def _donor(
     return shifted(area, points, pts_seconds, each), {"shift": shift.as_dict()}
 
 
-def _surroundings(frames: Frames, points: NDArray[np.float64]) -> tuple[int, int, Frames]:
+def surroundings(frames: Frames, points: NDArray[np.float64]) -> tuple[int, int, Frames]:
     """Where the face is over all frames, with room around it: (top, left, frames of it)."""
     room = 2.2 * max(eye_distance(p) for p in points)
     low, high = points.min(axis=(0, 1)) - room, points.max(axis=(0, 1)) + room
