@@ -17,7 +17,7 @@ from unreel.detector.detecting import ObjectDetector, load_detector
 from unreel.detector.errors import MediaError
 from unreel.detector.evidence import EvidenceLanes
 from unreel.detector.faces.finding import FaceDetector, load_face_detector
-from unreel.detector.faces.published import place
+from unreel.detector.faces.published import chosen
 from unreel.detector.identity import fingerprint
 from unreel.detector.lanes import faces
 from unreel.detector.lanes.guard import GuardedLane
@@ -195,11 +195,8 @@ def _detector(config: ScanConfig) -> ObjectDetector | None:
 
 def _face_detector(config: ScanConfig) -> FaceDetector | None:
     """What finds faces: the file that was named, else the published one where it was fetched."""
-    if faces.NAME not in config.lanes:
-        return None
-    if config.face_detector is not None:
-        return load_face_detector(config.face_detector)
-    return load_face_detector(str(place())) if place().is_file() else None
+    path = chosen(config.face_detector, config.lanes)
+    return load_face_detector(str(path)) if path else None
 
 
 def _frames_if_uncut(reader: Reader, sampling: SamplingConfig) -> list[int]:

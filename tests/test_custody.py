@@ -254,6 +254,40 @@ def test_settings_are_read_back() -> None:
     assert config_of(json.loads(canonical(settings_as_json(config)))) == config
 
 
+def test_what_judged_faces_is_named_by_its_hash(
+    written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "nothing"))
+    plain = json.loads(written.read_text())["record"]["instruments"]
+    assert "face_detector" not in plain, "no face was looked for"
+    finder = tmp_path / "finder.onnx"
+    finder.write_bytes(b"a network")
+    named = instruments(None, None, finder)
+    assert named["face_detector"] == {"sha256": hashlib.sha256(b"a network").hexdigest()}
+    assert set(named["face_model"]["files"]) == {"head.json", "calibration.json", "backbone.onnx"}
+
+    def with_faces(document: dict[str, Any]) -> None:
+        for name in ("face_detector", "face_model"):
+            document["record"]["instruments"][name] = named[name]
+        document["record"]["settings"]["face_detector"] = str(finder)
+
+    target = rewritten(written, with_faces, tmp_path / "faces.json", new_hash=True)
+    found = outcomes(run("custody", "verify", target, "--json"))
+    assert found["face_detector"] == found["face_model"] == "holds"
+    finder.write_bytes(b"another network")
+    found = outcomes(run("custody", "verify", target, "--json"))
+    assert (found["face_detector"], found["face_model"]) == ("not-checked", "holds")
+
+    def fetched(document: dict[str, Any]) -> None:
+        with_faces(document)
+        document["record"]["settings"]["face_detector"] = None
+
+    target = rewritten(written, fetched, tmp_path / "fetched.json", new_hash=True)
+    result = run("custody", "verify", target, "--json")
+    assert outcomes(result)["face_detector"] == "not-checked"
+    assert "unreel models pull faces" in result.stdout
+
+
 def test_an_object_detector_is_named_by_its_hash(written: Path, tmp_path: Path) -> None:
     weights = tmp_path / "names.onnx"
     weights.write_bytes(b"a network")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -26,13 +27,22 @@ from unreel.detector.faces.crops import (
     smoothed,
     to_crop,
 )
+from unreel.detector.faces.embedding import (
+    BACKBONE,
+    CHANNELS,
+    FOLDER,
+    FaceEmbedder,
+    load_face_embedder,
+    on_parts,
+)
 from unreel.detector.faces.finding import Face, FaceDetector
-from unreel.detector.faces.judging import load_face_model
+from unreel.detector.faces.judging import GRID, NUMBERS, load_face_model, numbers_of
 from unreel.detector.faces.published import CENTERFACE, face_detector_file, place, pull_faces
 from unreel.detector.faces.statistics import NAMES
 from unreel.detector.faces.tracks import MIN_SIZE, FaceTracker
 from unreel.detector.lanes.faces import NO_DETECTOR, FacesLane, why_none
 from unreel.detector.records import Measured, Sample, Skipped, Window
+from unreel.detector.runtime import open_session
 from unreel.detector.scan import scan_video
 
 YUNET = Path(__file__).resolve().parents[2] / "shared" / "weights" / "yunet_n_dynamic.onnx"
@@ -253,9 +263,61 @@ def test_what_the_parts_add_is_the_logit_of_the_track() -> None:
     model = load_face_model()
     crops = np.random.default_rng(5).integers(0, 255, (6, SIDE, SIDE, 3), np.uint8)
     found = model.judge(crops, np.arange(6) / 4)
-    total = sum(found.parts.values()) + model.head.offset
-    assert float(found.frames.mean()) == pytest.approx(total)
-    assert set(np.unique(found.places())) <= {0.0, *(np.float32(v) for v in found.parts.values())}
+    texture = float((found.texture * on_parts(GRID)).sum())
+    total = sum(found.parts.values()) + texture + found.token + model.head.offset
+    assert float(found.frames.mean()) == pytest.approx(total, abs=0.15)
+    assert found.places().shape == (GRID, GRID)
+
+
+def test_texture_stands_where_it_is_seen() -> None:
+    model = load_face_model()
+    crops = np.full((4, SIDE, SIDE, 3), 120, np.uint8)
+    changed = crops.copy()
+    noise = np.random.default_rng(2).integers(0, 255, (48, 48, 3), np.uint8)
+    changed[:, 120:168, 80:128] = noise
+    plain, noisy = (model.judge(c, np.arange(4) / 4).texture for c in (crops, changed))
+    difference = np.abs(noisy - plain)
+    assert difference[15:21, 10:16].mean() > 8 * difference[:8].mean()
+
+
+def test_what_networks_say_is_of_the_whole_track(tmp_path: Path) -> None:
+    embedder = load_face_embedder()
+    crops = np.random.default_rng(3).integers(0, 255, (5, SIDE, SIDE, 3), np.uint8)
+    numbers = embedder.embed(crops).numbers
+    assert numbers.shape == (len(CHANNELS),) and np.isfinite(numbers).all()
+    both = numbers_of(np.zeros((5, len(NAMES))), numbers)
+    assert both.shape == (5, len(NUMBERS)) and (both[0] == both[4]).all()
+    assert on_parts(32).sum() == pytest.approx(1)
+    with pytest.raises(ModelError, match="what looks at faces cannot be used"):
+        load_face_embedder(tmp_path)
+
+
+def test_weights_of_other_networks_are_refused(tmp_path: Path) -> None:
+    shutil.copytree(FOLDER, tmp_path / "faces")
+    head = json.loads((FOLDER / "head.json").read_text())
+    head["encoder_sha256"] = "0" * 64
+    (tmp_path / "faces" / "head.json").write_text(json.dumps(head))
+    with pytest.raises(ModelError, match="fit it again with `unreel train-faces`"):
+        load_face_model(tmp_path / "faces")
+
+
+@pytest.mark.slow
+def test_the_backbone_in_the_package_is_that_of_its_source(tmp_path: Path) -> None:
+    pytest.importorskip("timm", reason="making the graph needs the extra train")
+    from unreel.training.face_backbone import write_backbone
+
+    made = write_backbone(tmp_path)
+    crops = np.random.default_rng(4).integers(0, 255, (1, SIDE, SIDE, 3), np.uint8)
+    here, there = (
+        FaceEmbedder(open_session(p.read_bytes(), 1, p), FakeEncoder(), slice(0, 768), "")
+        for p in (made, FOLDER / BACKBONE)
+    )
+    assert here.embed(crops).numbers == pytest.approx(there.embed(crops).numbers, abs=1e-3)
+
+
+class FakeEncoder:
+    def run(self, names: list[str], inputs: dict[str, object]) -> list[NDArray[np.float32]]:
+        return [np.zeros((1, 3072), np.float32)]
 
 
 def test_a_line_finds_what_differs_and_leaves_out_what_is_not_asked_for() -> None:
@@ -263,11 +325,27 @@ def test_a_line_finds_what_differs_and_leaves_out_what_is_not_asked_for() -> Non
     from unreel.training.face_run import FaceRecipe, fit_line
 
     rng = np.random.default_rng(1)
-    values, labels = rng.normal(size=(80, len(NAMES))), np.repeat([0.0, 1.0], 40)
+    values, labels = rng.normal(size=(80, len(NUMBERS))), np.repeat([0.0, 1.0], 40)
     values[labels == 1, 3] += 3
     values[5, -1] = np.nan
     head = fit_line(values, labels, np.ones(80), FaceRecipe(kinds=("detail",)))
     assert int(np.argmax(np.abs(head.weight))) == 3
-    assert (head.weight[-14:] == 0).all()
+    assert (head.weight[len(NAMES) - 14 :] == 0).all()
     logits = head.logits(values)
     assert logits[labels == 1].mean() > logits[labels == 0].mean() + 0.5
+
+
+def test_what_networks_say_is_weighed_by_components() -> None:
+    pytest.importorskip("sklearn", reason="fitting needs the extra train")
+    from unreel.training.face_run import FaceRecipe, fit_line
+
+    rng = np.random.default_rng(1)
+    values, labels = rng.normal(size=(80, len(NUMBERS))), np.repeat([0.0, 1.0], 40)
+    values[:, len(NAMES) + 80 :] += np.outer(2 * labels + rng.normal(size=80) / 2, np.ones(768))
+    recipe = FaceRecipe(kinds=("token",), components=5, strength=1.0)
+    head = fit_line(values, labels, np.ones(80), recipe)
+    assert (head.weight[: len(NAMES) + 80] == 0).all()
+    fresh = rng.normal(size=(2, len(NUMBERS)))
+    fresh[1, len(NAMES) + 80 :] += 2
+    low, high = head.logits(fresh)
+    assert high > low + 1

@@ -1,7 +1,8 @@
 """The faces of a corpus, found once, and their numbers kept.
 
 Each clip under each condition becomes one .npz: of each face that a scan would judge the numbers of
-detector/faces/statistics.py, frame by frame. Entries appear whole or not at all.
+detector/faces/statistics.py, frame by frame, and those of embedding.py. Entries appear whole or not
+at all.
 """
 
 from __future__ import annotations
@@ -21,7 +22,14 @@ from unreel.data.canonical import CONDITIONS, encode_condition
 from unreel.data.manifest import Clip
 from unreel.detector.config import Limits, SamplingConfig
 from unreel.detector.errors import MediaError
+from unreel.detector.faces.embedding import (
+    ENCODED,
+    LOOKED_AT,
+    backbone_sha256,
+    load_face_embedder,
+)
 from unreel.detector.faces.finding import FaceDetector
+from unreel.detector.faces.judging import numbers_of
 from unreel.detector.faces.looking import FaceSearch
 from unreel.detector.faces.statistics import NAMES, statistics_of
 from unreel.detector.faces.tracks import FaceTrack
@@ -31,7 +39,7 @@ from unreel.detector.sampling import plan_windows
 from unreel.detector.shots import find_shots
 from unreel.training.filling import make_all, missing
 
-_FORMAT = 1
+_FORMAT = 2
 """Raised when what an entry holds changes."""
 SAMPLING = SamplingConfig()
 """As scans read frames with the model in the package."""
@@ -45,8 +53,15 @@ class Face:
 
     statistics: NDArray[np.float64]
     """(m, 56) in the order of statistics.NAMES."""
+    embedding: NDArray[np.float64]
+    """(848,) in the order of embedding.CHANNELS."""
     size: float
     """Pixels."""
+
+    @property
+    def numbers(self) -> NDArray[np.float64]:
+        """(m, 904) in the order of judging.NUMBERS."""
+        return numbers_of(self.statistics, self.embedding)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +84,14 @@ class FaceCache:
 
     def __init__(self, folder: Path, detector: FaceDetector, encodes: Path | None = None) -> None:
         self._folder, self._detector, self._encodes = folder, detector, encodes
+        self._embedder = load_face_embedder()
 
     def path_of(self, clip: Clip, condition: str) -> Path:
         """File that holds, or would hold, one clip under one condition."""
-        settings = [_FORMAT, NAMES, self._detector.sha256, repr(CONDITIONS[condition])]
+        settings = [
+            _FORMAT, NAMES, self._detector.sha256, repr(CONDITIONS[condition]),
+            backbone_sha256(), self._embedder.encoder_sha256, LOOKED_AT, ENCODED,
+        ]  # fmt: skip
         key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:12]
         return self._folder / f"{condition}-{key}" / f"{clip.sha256[:24]}.npz"
 
@@ -87,6 +106,7 @@ class FaceCache:
             faces = tuple(
                 Face(
                     found[f"statistics{k}"],
+                    found[f"embedding{k}"].astype(np.float64),
                     float(found[f"size{k}"]),
                 )
                 for k in range(int(found["count"]))
@@ -102,7 +122,9 @@ class FaceCache:
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         """Make the entries that are missing; clips that cannot be read get one without faces."""
-        jobs = missing(clips, conditions, self.path_of)
+        # Halves that are the same bytes, as blends of one burst have, are looked at once.
+        once = list({clip.sha256: clip for clip in clips}.values())
+        jobs = missing(once, conditions, self.path_of)
         make_all(jobs, self._make, what="faces", workers=workers, tell=tell)
 
     def _make(self, clip: Clip, condition: str) -> str | None:
@@ -121,6 +143,7 @@ class FaceCache:
         }  # fmt: skip
         for k, track in enumerate(tracks):
             content[f"statistics{k}"] = statistics_of(track.crops, track.pts_seconds)
+            content[f"embedding{k}"] = self._embedder.embed(track.crops).numbers.astype(np.float32)
             content[f"size{k}"] = track.size
         partial = path.with_suffix(".partial.npz")
         np.savez(partial, **content)  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from unreel.detector.faces.judging import FPR
-from unreel.training.face_run import QUESTIONS, FaceRecipe, FaceTable, out_of_fold
+from unreel.training.face_run import EMBEDDED_KINDS, QUESTIONS, FaceRecipe, FaceTable, out_of_fold
 from unreel.training.metrics import auc, measure, tpr_at
 
 Array = NDArray[np.float64]
@@ -37,6 +37,9 @@ def evaluation(
     results: dict[str, Any] = {}
     asked = [(question, recipe) for question in QUESTIONS]
     asked += [(f"full, {kind} alone", replace(recipe, kinds=(kind,))) for kind in recipe.kinds]
+    plain = tuple(kind for kind in recipe.kinds if kind not in EMBEDDED_KINDS)
+    for question in QUESTIONS if plain not in ((), recipe.kinds) else ():
+        asked.append((f"{question}, without networks", replace(recipe, kinds=plain)))
     first = np.empty(0)
     for name, one in asked:
         question = name.partition(",")[0]
@@ -124,7 +127,7 @@ def as_table(results: dict[str, Any]) -> str:
         blends = "-" if row["blends_auc"] is None else f"{row['blends_auc']:.2f}"
         alarms = f"{row['false_alarms']:.3f}" if "false_alarms" in row else "-"
         lines.append(
-            f"| {name} | {row['clips']} ({row['real']}) | {row['auc']:.3f} "
+            f"| {name} | {row['clips']:.0f} ({row['real']:.0f}) | {row['auc']:.3f} "
             f"[{row['auc_low']:.3f}, {row['auc_high']:.3f}], {row['auc_of_deals']:.3f} | "
             f"{row['tpr_at_5']:.3f}, {row['tpr_at_5_of_deals']:.3f} | {alarms} | {families} | "
             f"{blends} |"

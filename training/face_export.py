@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unreel.detector.faces.judging import FPR, HEAD
-from unreel.detector.faces.statistics import NAMES
+from unreel.detector.faces.embedding import (
+    BACKBONE,
+    FOLDER,
+    backbone_sha256,
+    load_face_embedder,
+)
+from unreel.detector.faces.judging import FPR, HEAD, NUMBERS
 from unreel.training.calibrate import HeldOut, calibration_of
 from unreel.training.face_run import FaceRecipe, FaceTable
 
-NAME, VERSION = "faces", "0.1.0"
+NAME, VERSION = "faces", "0.2.0"
 
 
 def export_faces(
@@ -41,7 +47,9 @@ def export_faces(
         "version": VERSION,
         "recipe": asdict(recipe),
         "fpr": FPR,
-        "names": NAMES,
+        "backbone_sha256": backbone_sha256(),
+        "encoder_sha256": load_face_embedder().encoder_sha256,
+        "names": NUMBERS,
         "offset": round(head.offset, 6),
         **{key: np.round(getattr(head, key), 6).tolist() for key in ("mean", "spread", "weight")},
     }
@@ -57,4 +65,5 @@ def export_faces(
         (HEAD, content), ("calibration.json", calibration), ("metrics.json", metrics),
     ):  # fmt: skip
         (folder / name).write_text(json.dumps(what, indent=1) + "\n", encoding="utf-8")
+    shutil.copyfile(FOLDER / BACKBONE, folder / BACKBONE)
     (folder / "DONE").touch()

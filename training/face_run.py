@@ -14,16 +14,22 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 
 from unreel.data.manifest import FACE_FAMILIES, Clip
 from unreel.data.splits import group_folds
-from unreel.detector.faces.judging import FaceHead
-from unreel.detector.faces.statistics import KINDS, NAMES, of_track
+from unreel.detector.faces.judging import NUMBERS, FaceHead
+from unreel.detector.faces.statistics import KINDS as PLAIN_KINDS
+from unreel.detector.faces.statistics import of_track
 from unreel.training.face_cache import ClipFaces, FaceCache
 
 Array = NDArray[np.float64]
 QUESTIONS = ("full", "blends", "others")
+EMBEDDED_KINDS = ("stage", "token")
+"""Kinds of numbers that a network gives: too many to be weighed one by one."""
+KINDS = (*PLAIN_KINDS, *EMBEDDED_KINDS)
+_KIND_OF = np.array([name.split()[0] for name in NUMBERS])
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +42,8 @@ class FaceRecipe:
     """Inverse of the regression's penalty (C)."""
     blend_weight: float = 0.4
     """Of all blends together, against all manipulated clips."""
-
-    @property
-    def columns(self) -> NDArray[np.bool_]:
-        """(56,) of the numbers that count."""
-        return np.array([name.split()[0] in self.kinds for name in NAMES])
+    components: int = 40
+    """Principal components that stand for each kind of a network's numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,7 @@ class FaceTable:
         values, labels, weights = [], [], []
         for row, weight in zip(rows, self._weights(rows, recipe), strict=True):
             # The largest face: in a manipulated clip nobody says which one it is.
-            values.append(of_track(self.rows[row].faces.faces[0].statistics))
+            values.append(of_track(self.rows[row].faces.faces[0].numbers))
             labels.append(self.labels[row])
             weights.append(weight)
         return fit_line(
@@ -119,7 +122,7 @@ class FaceTable:
         """(n,) of each row's strongest face."""
         return np.array(
             [
-                max(float(head.logits(face.statistics).mean()) for face in row.faces.faces)
+                max(float(head.logits(face.numbers).mean()) for face in row.faces.faces)
                 for row in self.rows
             ]
         )
@@ -141,8 +144,11 @@ class FaceTable:
 def fit_line(values: Array, labels: Array, weights: Array, recipe: FaceRecipe) -> FaceHead:
     """Standardise and fit a penalised logistic regression; classes weigh the same.
 
+    What networks say enters as principal components of equal variance; the line is handed on as
+    weights of the numbers themselves.
+
     Args:
-        values: (n, 56); NaN counts as the mean.
+        values: (n, 904); NaN counts as the mean.
         labels: (n,) 1 = manipulated.
         weights: (n,)
         recipe: Says which numbers count.
@@ -150,9 +156,26 @@ def fit_line(values: Array, labels: Array, weights: Array, recipe: FaceRecipe) -
     mean = np.nan_to_num(np.nanmean(values, axis=0))
     spread = np.nanstd(values, axis=0) + 1e-6
     standard = np.nan_to_num((values - mean) / spread)
+    basis = _basis(standard, recipe)
     line = LogisticRegression(C=recipe.strength, class_weight="balanced", max_iter=3000)
-    line.fit(standard * recipe.columns, labels, sample_weight=weights)
-    return FaceHead(mean, spread, line.coef_[0] * recipe.columns, float(line.intercept_[0]))
+    line.fit(standard @ basis, labels, sample_weight=weights)
+    return FaceHead(mean, spread, basis @ line.coef_[0], float(line.intercept_[0]))
+
+
+def _basis(standard: Array, recipe: FaceRecipe) -> Array:
+    """(904, d) from standardised numbers (n, 904) to what the regression weighs."""
+    parts = []
+    for kind in recipe.kinds:
+        columns = np.flatnonzero(kind == _KIND_OF)
+        part = np.zeros((len(_KIND_OF), len(columns)))
+        part[columns, np.arange(len(columns))] = 1
+        if kind in EMBEDDED_KINDS:
+            few = min(recipe.components, len(standard) - 1, len(columns))
+            found = PCA(few, svd_solver="randomized", random_state=0).fit(standard[:, columns])
+            # Standardised numbers have mean 0, so that the components need no offset.
+            part = part @ (found.components_ / np.sqrt(found.explained_variance_ + 1e-9)[:, None]).T
+        parts.append(part)
+    return np.hstack(parts)
 
 
 def out_of_fold(

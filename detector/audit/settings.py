@@ -15,7 +15,9 @@ from pathlib import Path
 from unreel.detector.audit.chain import canonical, digest
 from unreel.detector.config import ScanConfig
 from unreel.detector.errors import ModelError
-from unreel.detector.faces.published import place
+from unreel.detector.faces.embedding import FOLDER
+from unreel.detector.faces.judging import HEAD
+from unreel.detector.faces.published import chosen
 from unreel.detector.model import DEFAULT_FOLDER
 
 
@@ -58,6 +60,8 @@ def settings_of(model_folder: Path | None = None, config: ScanConfig | None = No
             "face_detector": _face_detector(config),
             "lanes": list(config.lanes),  # no score comes of them, but what a row holds
         }
+        if decisive["face_detector"]:
+            decisive["face_model"] = hashlib.sha256((FOLDER / HEAD).read_bytes()).hexdigest()
         # A model of two graphs is named by both, in the order in which they run.
         graphs = contents["model.onnx"] + contents.get("head.onnx", b"")
         named = hashlib.sha256(graphs).hexdigest()
@@ -70,8 +74,8 @@ def settings_of(model_folder: Path | None = None, config: ScanConfig | None = No
 
 def _face_detector(config: ScanConfig) -> str | None:
     """SHA-256 of what finds faces; None where nothing does."""
-    path = Path(config.face_detector) if config.face_detector else place()
-    if "faces" not in config.lanes or not path.is_file():
+    path = chosen(config.face_detector, config.lanes)
+    if path is None or not path.is_file():
         return None
     return hashlib.sha256(path.read_bytes()).hexdigest()
 

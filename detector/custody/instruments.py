@@ -12,25 +12,41 @@ from typing import Any
 from unreel.detector.audit.chain import digest
 from unreel.detector.audit.settings import settings_of
 from unreel.detector.errors import ModelError
+from unreel.detector.faces.published import chosen
 
 PACKAGES = ("decord2", "av", "onnxruntime", "numpy", "opencv-python-headless", "c2pa-python")
 """Distributions that take part in a result; those that are not installed are left out."""
 
 
 def instruments(
-    model_folder: Path | None, object_detector: str | Path | None = None
+    model_folder: Path | None,
+    object_detector: str | Path | None = None,
+    face_detector: str | Path | None = None,
 ) -> dict[str, Any]:
     """Everything that decides what comes out, by hash.
 
     Args:
         model_folder: None = the model in the package.
         object_detector: ONNX file of --object-detector; None = none took part, and none is named.
+        face_detector: ONNX file that found faces, with which the faces model took part too;
+            None = no face was looked for.
 
     Raises:
-        ModelError: A file of the model or the object detector cannot be read.
+        ModelError: A file of a model or a detector cannot be read.
     """
     model = settings_of(model_folder)
-    named = {} if object_detector is None else {"object_detector": _detector(Path(object_detector))}
+    named: dict[str, Any] = {}
+    if object_detector is not None:
+        named["object_detector"] = _detector(
+            Path(object_detector), "object detector", "--object-detector named"
+        )
+    if face_detector is not None:
+        named["face_detector"] = _detector(
+            Path(face_detector),
+            "face detector",
+            "--face-detector named or `unreel models pull faces` fetched",
+        )
+        named["face_model"] = face_model()
     return named | {
         "unreel": {"version": version("unreel"), "sha256": tool_sha256()},
         "model": {
@@ -44,14 +60,34 @@ def instruments(
     }
 
 
-def _detector(path: Path) -> dict[str, str]:
+def face_detector_of(settings: dict[str, Any]) -> Path | None:
+    """What finds faces under the settings of a record (asdict of a ScanConfig)."""
+    given = settings.get("face_detector")
+    return chosen(given if isinstance(given, str) else None, settings.get("lanes", ()))
+
+
+@cache
+def face_model() -> dict[str, Any]:
+    """The faces model in the package.
+
+    Raises:
+        ModelError: A file cannot be read.
+    """
+    from unreel.detector.faces.embedding import FOLDER
+    from unreel.detector.faces.judging import FILES, load_face_model
+
+    info = load_face_model().info
+    files = {name: hashlib.sha256((FOLDER / name).read_bytes()).hexdigest() for name in FILES}
+    return {"name": info.name, "version": info.version, "files": files}
+
+
+def _detector(path: Path, what: str, whence: str) -> dict[str, str]:
     try:
         with path.open("rb") as handle:
             return {"sha256": hashlib.file_digest(handle, "sha256").hexdigest()}
     except OSError as error:
         raise ModelError(
-            f"object detector {path} cannot be read ({error.strerror}); "
-            "it is the file that --object-detector named"
+            f"{what} {path} cannot be read ({error.strerror}); it is the file that {whence}"
         ) from error
 
 

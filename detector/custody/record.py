@@ -22,6 +22,7 @@ from unreel.detector.config import ScanConfig
 from unreel.detector.custody.instruments import instruments
 from unreel.detector.custody.keys import sign
 from unreel.detector.errors import MediaError, UsageError
+from unreel.detector.faces.published import chosen
 from unreel.detector.jsonout import to_json
 from unreel.detector.provenance.asjson import as_json_types
 from unreel.detector.provenance.container import read_container
@@ -53,7 +54,9 @@ def custody_record(
         "made_at": datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
         "file": _file(report),
         "container": container_dump(report.path),
-        "instruments": instruments(model_folder, config.object_detector),
+        "instruments": instruments(
+            model_folder, config.object_detector, chosen(config.face_detector, config.lanes)
+        ),
         "settings": settings,
         "settings_sha256": digest(settings),
         "sampled_pts_seconds": [

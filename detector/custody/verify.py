@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from unreel.detector.audit.chain import canonical, digest
 from unreel.detector.config import Limits, ScanConfig
-from unreel.detector.custody.instruments import instruments
+from unreel.detector.custody.instruments import face_detector_of, instruments
 from unreel.detector.custody.keys import fingerprint, is_signed
 from unreel.detector.custody.record import FORMAT, container_dump
 from unreel.detector.errors import MissingExtraError, ModelError, UsageError
 from unreel.detector.identity import fingerprint as file_fingerprint
 from unreel.detector.jsonout import to_json
+from unreel.detector.lanes.faces import NO_DETECTOR
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -157,12 +158,18 @@ def _instruments(record: dict[str, Any], model_folder: Path | None) -> list[Chec
     recorded = _dict(record.get("instruments"))
     named = _dict(record.get("settings")).get("object_detector")
     detector = named if isinstance(named, str) and "object_detector" in recorded else None
+    faces = None
+    if "face_detector" in recorded:
+        faces = face_detector_of(_dict(record.get("settings")))
     try:
-        here = json.loads(canonical(instruments(model_folder, detector)))
+        here = json.loads(canonical(instruments(model_folder, detector, faces)))
     except ModelError as error:
         return [Check("model", "not-checked", str(error))]
     checks = []
-    for name in ("unreel", "model", "libraries", *(["object_detector"] if detector else [])):
+    optional = [name for name in ("object_detector", "face_detector", "face_model") if name in here]
+    if "face_detector" in recorded and faces is None:
+        checks.append(Check("face_detector", "not-checked", "there is none here: " + NO_DETECTOR))
+    for name in ("unreel", "model", "libraries", *optional):
         same = f"the same {name} as here"
         check = _compare(name, recorded.get(name), here[name], same)
         if check.status == "differs":

@@ -1,5 +1,5 @@
-"""Judges upright faces: one weight for each number of statistics.py, fitted on blends and on
-manipulated clips (training/face_run.py), and a calibration of its own.
+"""Judges upright faces: one weight for each number of statistics.py and of embedding.py, fitted on
+blends and on manipulated clips (training/face_run.py), and a calibration of its own.
 
 `models/faces/head.json` holds all of it, so that a reader can compute any score by hand.
 """
@@ -17,11 +17,24 @@ from numpy.typing import NDArray
 
 from unreel.detector.calibration import POOLED, Calibration, load_calibration
 from unreel.detector.errors import ModelError
+from unreel.detector.faces.embedding import (
+    BACKBONE,
+    CHANNELS,
+    FOLDER,
+    WIDTH,
+    FaceEmbedder,
+    FaceEmbedding,
+    backbone_sha256,
+    load_face_embedder,
+)
 from unreel.detector.faces.statistics import NAMES, PARTS, area, statistics_of
 from unreel.detector.records import ModelInfo
 
-FOLDER = Path(__file__).parents[1] / "models" / "faces"
+NUMBERS = (*NAMES, *CHANNELS)
+"""All that are weighed."""
 HEAD = "head.json"
+FILES = (HEAD, "calibration.json", BACKBONE)
+"""All that decides a score, beside the detector."""
 FPR = 0.05
 """Share of camera clips with faces that may be called manipulated."""
 GRID = 28
@@ -30,23 +43,23 @@ GRID = 28
 
 @dataclass(frozen=True, slots=True)
 class FaceHead:
-    """logit = offset + weight @ (statistics - mean) / spread; what was not seen counts as mean."""
+    """logit = offset + weight @ (numbers - mean) / spread; what was not seen counts as mean."""
 
     mean: NDArray[np.float64]
-    """(56,)"""
+    """(904,)"""
     spread: NDArray[np.float64]
-    """(56,)"""
+    """(904,)"""
     weight: NDArray[np.float64]
-    """(56,)"""
+    """(904,)"""
     offset: float
 
-    def shares(self, statistics: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What each number adds to the logit: (..., 56) to (..., 56)."""
-        return np.nan_to_num((statistics - self.mean) / self.spread) * self.weight
+    def shares(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What each number adds to the logit: (..., 904) to (..., 904)."""
+        return np.nan_to_num((numbers - self.mean) / self.spread) * self.weight
 
-    def logits(self, statistics: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(..., 56) to (...)."""
-        return np.asarray(self.shares(statistics).sum(axis=-1) + self.offset)
+    def logits(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(..., 904) to (...)."""
+        return np.asarray(self.shares(numbers).sum(axis=-1) + self.offset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,30 +69,52 @@ class FaceLogits:
     frames: NDArray[np.float64]
     """(m,) natural-log odds before calibration; their mean is the track's."""
     parts: dict[str, float]
-    """Part of the face -> what it adds to the track's logit."""
+    """Part of the face -> what it adds to the track's logit, by the numbers of statistics.py."""
+    texture: NDArray[np.float32]
+    """(GRID, GRID) what the backbone adds, by place: their mean over the parts is what it adds."""
+    token: float
+    """What the encoder adds, which has no place."""
 
     def places(self) -> NDArray[np.float32]:
-        """(GRID, GRID): the parts laid on the crop; 0 where no part is."""
-        grid = np.zeros((GRID, GRID), np.float32)
+        """(GRID, GRID): the parts laid on the crop, and the texture between and below them."""
+        grid = (self.texture / len(PARTS)).astype(np.float32)
         for name, share in self.parts.items():
-            grid[area(PARTS[name], GRID)] = share
+            grid[area(PARTS[name], GRID)] += share
         return grid
 
 
 class FaceModel:
     """Head and calibration; make it with `load_face_model`."""
 
-    def __init__(self, info: ModelInfo, head: FaceHead, calibration: Calibration) -> None:
+    def __init__(
+        self, info: ModelInfo, head: FaceHead, calibration: Calibration, embedder: FaceEmbedder
+    ) -> None:
         self.info, self.head, self.calibration = info, head, calibration
+        self._embedder = embedder
         self.point = calibration.operating_point(FPR, POOLED)
 
     def judge(self, crops: NDArray[np.uint8], pts_seconds: NDArray[np.float64]) -> FaceLogits:
         """Look at the crops (m, SIDE, SIDE, 3) of one track at their times (m,)."""
-        statistics = statistics_of(crops, pts_seconds)
-        shares = self.head.shares(statistics).mean(axis=0)  # (56,)
-        by_part = shares.reshape(-1, len(PARTS)).sum(axis=0)
+        seen = self._embedder.embed(crops)
+        numbers = numbers_of(statistics_of(crops, pts_seconds), seen.numbers)
+        shares = self.head.shares(numbers).mean(axis=0)  # (904,)
+        by_part = shares[: len(NAMES)].reshape(-1, len(PARTS)).sum(axis=0)
         parts = {name: float(share) for name, share in zip(PARTS, by_part, strict=True)}
-        return FaceLogits(self.head.logits(statistics), parts)
+        token = float(shares[len(NUMBERS) - WIDTH :].sum())
+        return FaceLogits(self.head.logits(numbers), parts, self._texture(seen), token)
+
+    def _texture(self, seen: FaceEmbedding) -> NDArray[np.float32]:
+        """(GRID, GRID) what each place of the backbone's maps adds to their share of the logit."""
+        import cv2
+
+        grid, first = np.zeros((GRID, GRID)), len(NAMES)
+        for values in seen.maps:
+            its = slice(first, first + len(values))
+            gain = self.head.weight[its] / self.head.spread[its]
+            added = np.tensordot(gain, values - self.head.mean[its, None, None], axes=1)
+            grid += cv2.resize(added, (GRID, GRID), interpolation=cv2.INTER_AREA)
+            first = its.stop
+        return grid.astype(np.float32)
 
     def span(
         self, pts_seconds: NDArray[np.float64], logits: NDArray[np.float64]
@@ -99,6 +134,13 @@ class FaceModel:
         return float(pts_seconds[longest[0]]), float(pts_seconds[longest[-1]])
 
 
+def numbers_of(
+    statistics: NDArray[np.float64], embedding: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(m, 56) of frames and (848,) of their track to (m, 904): the networks speak of all of it."""
+    return np.hstack([statistics, np.tile(embedding, (len(statistics), 1))])
+
+
 @cache
 def load_face_model(folder: Path = FOLDER) -> FaceModel:
     """The face model in the package.
@@ -109,7 +151,10 @@ def load_face_model(folder: Path = FOLDER) -> FaceModel:
     try:
         text = (folder / HEAD).read_bytes()
         content = json.loads(text)
-        if tuple(content["names"]) != NAMES:
+        embedder = load_face_embedder(folder)
+        fitted_on = (content["backbone_sha256"], content["encoder_sha256"])
+        here = (backbone_sha256(folder), embedder.encoder_sha256)
+        if tuple(content["names"]) != NUMBERS or fitted_on != here:
             raise ModelError(
                 f"{folder / HEAD} weighs other numbers than this version measures: fit it again "
                 "with `unreel train-faces`, or install the package anew"
@@ -120,4 +165,4 @@ def load_face_model(folder: Path = FOLDER) -> FaceModel:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"the face model {folder} cannot be used: {error!r}") from error
     info = ModelInfo(name, version, hashlib.sha256(text).hexdigest())
-    return FaceModel(info, head, load_calibration(folder / "calibration.json"))
+    return FaceModel(info, head, load_calibration(folder / "calibration.json"), embedder)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,20 @@ CENTERFACE: dict[str, Any] = {
 def place() -> Path:
     """Where `unreel models pull faces` puts the detector and a scan looks for it."""
     return place_of(NAME) / FILE
+
+
+def chosen(given: str | None, lanes: Sequence[str]) -> Path | None:
+    """The file with which a scan finds faces; None = it looks for none.
+
+    Args:
+        given: What --face-detector named; None = the published one, where it was fetched.
+        lanes: That run; without `faces` among them no face is looked for.
+    """
+    if NAME not in lanes:
+        return None
+    if given is not None:
+        return Path(given)
+    return place() if place().is_file() else None
 
 
 def pull_faces(

@@ -9,6 +9,8 @@ import shlex
 from importlib.metadata import PackageNotFoundError, version
 
 from unreel.detector.config import ScanConfig
+from unreel.detector.faces.judging import load_face_model
+from unreel.detector.faces.published import chosen
 from unreel.detector.records import Media, Report
 from unreel.detector.report.catalogue import Catalogue
 from unreel.detector.text import CODEC_NAMES, printable
@@ -67,8 +69,10 @@ def custody_facts(report: Report, config: ScanConfig, say: Catalogue) -> Facts:
     ]
     if config.object_detector is not None and config.lanes:
         settings.append(f"object detector {_hash_of(config.object_detector)}")
-    if config.face_detector is not None and "faces" in config.lanes:
-        settings.append(f"face detector {_hash_of(config.face_detector)}")
+    if (finder := chosen(config.face_detector, config.lanes)) is not None:
+        settings.append(f"face detector {_hash_of(str(finder))}")
+        info = load_face_model().info
+        settings.append(f"faces model {info.name} {info.version} sha256 {info.sha256}")
     facts = [
         (say("fact-sha256"), report.sha256 or "\N{EN DASH}"),
         (say("fact-path"), printable(report.path)),
