@@ -72,8 +72,17 @@ def test_processes_share_a_batch_without_parting_a_pair() -> None:
 def test_what_cannot_be_trained_is_said() -> None:
     with pytest.raises(UsageError, match="--pairs"):
         TrainingBatches(SINGLE, Alike(), HALF, STATISTICS)  # type: ignore[arg-type]  # as above
-    with pytest.raises(UsageError, match="no clips to train on"):
+    with pytest.raises(UsageError, match="none of 0 clips can be trained on"):
         batches_of(HALF, [])
+
+    class Short(Alike):
+        """Halves that are too short for a window."""
+
+        def load(self, clip: Clip, condition: str) -> CachedClip:
+            return CachedClip((), {}) if clip.pair_id else super().load(clip, condition)
+
+    with pytest.raises(UsageError, match="none of 6 is long enough"):
+        TrainingBatches(SINGLE, Short(), HALF, STATISTICS, PAIRS)  # type: ignore[arg-type]  # as above
 
 
 def test_the_loss_falls_as_the_made_half_rises_above_the_camera_half() -> None:

@@ -80,7 +80,7 @@ class TrainingBatches:
         pairs: (camera half, made half); drawn for `recipe.pair_share` of the places of a batch.
 
     Raises:
-        UsageError: The recipe wants pairs and there are none.
+        UsageError: The recipe wants pairs or clips and none can be drawn.
     """
 
     def __init__(
@@ -93,15 +93,19 @@ class TrainingBatches:
     ) -> None:
         self._recipe, self._statistics = recipe, statistics
         self._paired = paired_places(recipe)
-        if self._paired and not pairs:
-            raise UsageError(
-                f"recipe {recipe.name!r} trains on pairs (pair_share = {recipe.pair_share:g}): "
-                "name a folder of `unreel pairs` with --pairs"
-            )
-        if self._paired < recipe.batch and not clips:
-            raise UsageError(f"no clips to train on, and pair_share = {recipe.pair_share:g}, not 1")
         self._windows = _windows(cache, clips, recipe)
         self._halves = [_windows(cache, [p[half] for p in pairs], recipe) for half in (0, 1)]
+        if self._paired and not _any_drawn(*self._halves):
+            raise UsageError(
+                f"recipe {recipe.name!r} trains on pairs (pair_share = {recipe.pair_share:g}), and "
+                f"none of {len(pairs)} is long enough for a window: name a folder of `unreel "
+                "pairs` with --pairs, of 25 frames as it makes them, or more"
+            )
+        if self._paired < recipe.batch and not _any_drawn(self._windows):
+            raise UsageError(
+                f"none of {len(clips)} clips can be trained on: pair_share is "
+                f"{recipe.pair_share:g}, allowed without clips is 1"
+            )
         self._labels = np.array([c.is_positive for c in clips], np.float32)
         self._weights = draw_weights(clips)
         self._pair_weights = draw_weights([camera for camera, _ in pairs])
@@ -166,6 +170,15 @@ class TrainingBatches:
         names = list(self._recipe.conditions)
         odds = np.array([self._recipe.conditions[n] for n in names])
         return names[int(rng.choice(len(names), p=odds / odds.sum()))]
+
+
+def _any_drawn(*halves: dict[str, list[tuple[Any, ...]]]) -> bool:
+    """Some clip has a window under some condition, in all halves at once."""
+    return any(
+        all(both)
+        for name in halves[0]
+        for both in zip(*(half[name] for half in halves), strict=True)
+    )
 
 
 def _windows(
