@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from types import UnionType
@@ -71,7 +71,7 @@ def _evidence(lanes: Mapping[str, Any], findings: Any) -> tuple[Evidence, ...]:
         if lane["status"] == "measured":
             its = tuple(_finding(f) for f in findings if f["lane"] == name)
             windows = tuple(_made(WindowScore, window) for window in lane["windows"])
-            tracks = tuple(_made(FaceTrackScore, track) for track in lane.get("tracks", ()))
+            tracks = tuple(_track(track) for track in lane.get("tracks", ()))
             point = lane.get("operating_point")
             where = _made(OperatingPoint, point) if point else None
             made.append(Measured(name, lane["logit"], windows, its, lane["score"], tracks, where))
@@ -82,8 +82,16 @@ def _evidence(lanes: Mapping[str, Any], findings: Any) -> tuple[Evidence, ...]:
 
 
 def _finding(row: Mapping[str, Any]) -> Finding:
-    boxes = [[box[side] for side in "txywh"] for box in row["boxes"]]
-    return _made(Finding, {**row, "boxes": boxes})
+    return _made(Finding, {**row, "boxes": _boxes(row["boxes"])})
+
+
+def _track(row: Mapping[str, Any]) -> FaceTrackScore:
+    """Rows of before there were boxes have none."""
+    return _made(FaceTrackScore, {**row, "boxes": _boxes(row.get("boxes", ()))})
+
+
+def _boxes(rows: Iterable[Mapping[str, float]]) -> list[list[float]]:
+    return [[box[side] for side in "txywh"] for box in rows]
 
 
 def _made(kind: type[Made], value: Mapping[str, Any]) -> Made:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -108,17 +109,23 @@ def _lane(evidence: Evidence) -> dict[str, Any]:
         "windows": [asdict(window) for window in evidence.windows],
     }
     if evidence.point is not None:  # of faces alone
-        row["tracks"] = [asdict(track) for track in evidence.tracks]
+        row["tracks"] = [
+            asdict(track) | {"boxes": _boxes(track.boxes)} for track in evidence.tracks
+        ]
         row["operating_point"] = asdict(evidence.point)
     return row
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
     facts = asdict(finding)
-    facts["boxes"] = [dict(zip("txywh", box, strict=True)) for box in finding.boxes]
+    facts["boxes"] = _boxes(finding.boxes)
     facts["explanation"] = json_safe(finding.explanation)
     facts["series"] = [list(point) for point in finding.series]
     return facts
+
+
+def _boxes(boxes: Iterable[tuple[float, ...]]) -> list[dict[str, float]]:
+    return [dict(zip("txywh", box, strict=True)) for box in boxes]
 
 
 def _without_none(row: dict[str, Any], name: str) -> dict[str, Any]:

@@ -203,6 +203,8 @@ class FaceTrackScore:
     """The score reaches the lane's own threshold."""
     strongest: tuple[float, float]
     """From when to when, seconds, it looks most manipulated."""
+    boxes: tuple[tuple[float, float, float, float, float], ...] = ()
+    """(t, x, y, w, h) of each frame: seconds, and pixels of the displayed frame."""
 
 
 @dataclass(frozen=True, slots=True)

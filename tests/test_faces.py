@@ -40,6 +40,7 @@ from unreel.detector.faces.judging import GRID, NUMBERS, load_face_model, number
 from unreel.detector.faces.published import CENTERFACE, face_detector_file, place, pull_faces
 from unreel.detector.faces.statistics import NAMES
 from unreel.detector.faces.tracks import MIN_SIZE, FaceTracker
+from unreel.detector.jsonin import from_json
 from unreel.detector.lanes.faces import NO_DETECTOR, FacesLane, why_none
 from unreel.detector.records import Measured, Sample, Skipped, Window
 from unreel.detector.runtime import open_session
@@ -229,6 +230,8 @@ def test_the_detector_finds_the_one_face_of_a_clip(corpus: Path, yunet: Path) ->
     assert len(lane["tracks"]) == 1
     track = lane["tracks"][0]
     assert 110 < track["size"] < 220
+    assert len(track["boxes"]) == track["frames"] and set(track["boxes"][0]) == set("txywh")
+    assert from_json(row).evidence[-1].tracks[0].boxes  # type: ignore[union-attr]
     assert track["manipulated"] == (track["score"] >= lane["operating_point"]["threshold"])
     assert row["summary"].count("face manipulation") == int(track["manipulated"])
 

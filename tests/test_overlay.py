@@ -14,6 +14,7 @@ from report_cases import finding
 from unreel.detector.errors import MediaError
 from unreel.detector.media import open_media
 from unreel.detector.records import (
+    FaceTrackScore,
     Measured,
     ModelInfo,
     OperatingPoint,
@@ -21,7 +22,14 @@ from unreel.detector.records import (
     Verdict,
     WindowScore,
 )
-from unreel.detector.report.drawing import ascii_only, layout_of
+from unreel.detector.report.catalogue import Catalogue
+from unreel.detector.report.drawing import (
+    CAMERA,
+    GENERATED,
+    Overlay,
+    ascii_only,
+    layout_of,
+)
 from unreel.detector.report.overlay import write_overlay
 from unreel.detector.report.page import PageOptions
 
@@ -192,3 +200,23 @@ def test_the_written_size_is_even_and_holds_the_picture(size: tuple[int, int], c
 
 def test_words_that_the_font_cannot_draw_are_spelled() -> None:
     assert ascii_only("mäßig \N{EN DASH} größer\x1b") == "maessig - groesser\\x1b"
+
+
+def test_each_face_that_was_judged_is_boxed_with_its_score(tmp_path: Path) -> None:
+    source = write_video(tmp_path, Recipe(width=320, height=240))
+    report = replace(report_on(source), evidence=())
+    quiet = FaceTrackScore(
+        1, 0, 0.0, 0.6, 4, 60.0, -1.0, 0.2, False, (0.0, 0.6), ((0.3, 200.0, 100.0, 60.0, 80.0),)
+    )
+    loud = replace(quiet, track=2, manipulated=True, boxes=((0.3, 40.0, 100.0, 60.0, 80.0),))
+    assert report.media is not None
+    plain = Overlay(report, Catalogue("en"))
+    lane = Measured("faces", 1.0, (), (), 0.9, tracks=(quiet, loud))
+    marked = Overlay(replace(report, evidence=(lane,)), Catalogue("en"))
+    frame = np.full((report.media.height, report.media.width, 3), 90, np.uint8)
+    changed = (plain.draw(frame, 0.3) != marked.draw(frame, 0.3)).any(axis=-1)
+    picture = marked.draw(frame, 0.3)
+    assert tuple(picture[140, 200]) == CAMERA and tuple(picture[140, 40]) == GENERATED
+    assert changed[80:100, 40:140].any(), "the words above the box"
+    assert not changed[130:150, 110:190].any(), "nothing between them"
+    assert (plain.draw(frame, 5.0) == marked.draw(frame, 5.0)).all(), "no box long after"

@@ -21,7 +21,7 @@ from unreel.detector.audit.errors import StoreError
 from unreel.detector.gallery import Gallery, KeyFrame, Scene
 from unreel.detector.jsonin import from_json
 from unreel.detector.jsonout import to_json
-from unreel.detector.records import Reference
+from unreel.detector.records import FacePicture, Reference
 from unreel.detector.serve.kept import Kept
 from unreel.detector.serve.service import Service
 from unreel.detector.serve.steps import read_step, write_step
@@ -214,6 +214,7 @@ def test_kept_pictures_come_back(tmp_path: Path) -> None:
         ((0.25, -1.0), (0.5, 2.0)),
         (None, Scene(np.array([0.0, 0.5]), np.stack([frame, frame]))),
         Reference("pooled", (0.1, 0.2), (0.3, 0.4), 137, 20),
+        (FacePicture(2, 0.75, frame, patches),),
     )
     kept = Kept(tmp_path)
     kept.keep("ab" * 32, gallery)
@@ -226,6 +227,9 @@ def test_kept_pictures_come_back(tmp_path: Path) -> None:
     assert back.scenes[0] is None
     assert back.scenes[1] is not None and back.scenes[1].frames.shape == (2, 96, 64, 3)
     assert np.abs(back.key_frames[0].frame.astype(int) - frame).max() < 12, "JPEG of a flat picture"
+    (face,) = back.faces
+    assert (face.track, face.t, face.crop.shape) == (2, 0.75, frame.shape)
+    assert np.array_equal(face.patch_logits, patches)
     assert kept.gallery("cd" * 32) == Gallery()
     with pytest.raises(ValueError, match="64 hexadecimal"):
         kept.thumbnail("../../etc/passwd")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from test_json_output import FINDING, REPORT
 
 from unreel.detector.errors import UsageError
-from unreel.detector.records import Measured, Report, ScanError
+from unreel.detector.records import FaceTrackScore, Measured, Report, ScanError
 from unreel.detector.report.timeline import (
     COLUMNS,
     entries,
@@ -42,6 +42,14 @@ def test_csv_gives_back_times_scores_and_boxes() -> None:
     assert (finding["t_start"], finding["t_end"], finding["boxes"]) == ("0.800", "1.600", "1")
     assert finding["code"] == "object-vanish"
     assert next(row for row in rows if row["kind"] == "window")["score"] == "0.9800"
+
+
+def test_faces_stand_in_the_timeline() -> None:
+    face = FaceTrackScore(2, 0, 1.0, 3.4, 9, 60.0, 1.0, 0.7, True, (1.0, 3.4), ())
+    lane = Measured("faces", 1.0, (), (), 0.7, tracks=(face,))
+    (entry,) = (e for e in entries(replace(REPORT, evidence=(lane,))) if e.kind == "face")
+    assert (entry.t_start, entry.t_end, entry.lane) == (1.0, 3.4, "faces")
+    assert entry.line == "face 0.70 track 2"
 
 
 def test_vtt_has_a_cue_for_each_entry() -> None:

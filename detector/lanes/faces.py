@@ -122,6 +122,7 @@ class FacesLane:
             score=score,
             manipulated=score >= model.point.threshold,
             strongest=span,
+            boxes=boxes_of(track),
         )
         return found, logits
 
@@ -137,6 +138,12 @@ def why_none(tracks: list[FaceTrack], searched: int) -> str:
     return f"too few frames: a face is seen in {longest}, {MIN_FRAMES} are needed"
 
 
+def boxes_of(track: FaceTrack) -> tuple[tuple[float, float, float, float, float], ...]:
+    """(t, x, y, w, h) of each frame."""
+    rows = np.column_stack([track.pts_seconds, track.boxes]).tolist()
+    return tuple((t, x, y, w, h) for t, x, y, w, h in rows)
+
+
 def finding_of(
     score: FaceTrackScore,
     track: FaceTrack,
@@ -146,11 +153,7 @@ def finding_of(
 ) -> Finding:
     """What a person can go and look at."""
     t_start, t_end = score.strongest
-    boxes = tuple(
-        (float(t), *(float(side) for side in box))
-        for t, box in zip(track.pts_seconds, track.boxes, strict=True)
-        if t_start <= t <= t_end
-    )
+    boxes = tuple(box for box in boxes_of(track) if t_start <= box[0] <= t_end)
     share = model.calibration.percentile_among_real(score.logit, point.bucket)
     clips = model.calibration.real_clips
     where = max(logits.parts, key=lambda part: logits.parts[part])
@@ -159,7 +162,7 @@ def finding_of(
         lane=NAME,
         t_start=t_start,
         t_end=t_end,
-        boxes=boxes,  # type: ignore[arg-type]  # five numbers each
+        boxes=boxes,
         statistic=STATISTIC,
         value=score.score,
         percentile_among_real=share,

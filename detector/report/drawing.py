@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from unreel.detector.records import Finding, Media, Report, WindowScore
+from unreel.detector.records import Measured, Media, Report, WindowScore
 from unreel.detector.report import verbal
 from unreel.detector.report.catalogue import Catalogue
-from unreel.detector.report.findings import boxes_at
-from unreel.detector.report.pictures import BOX_COLOUR
+from unreel.detector.report.findings import boxes_at, boxes_near
+from unreel.detector.report.pictures import BOX_COLOUR, Box
 from unreel.detector.report.view import windows_of
 from unreel.detector.text import printable
 
@@ -63,6 +63,8 @@ class Overlay:
         assert report.media is not None and report.verdict is not None
         self._media, self._verdict = report.media, report.verdict
         self._findings = report.findings
+        lanes = [e for e in report.evidence if isinstance(e, Measured)]
+        self._faces = [track for lane in lanes for track in lane.tracks]
         self._windows = windows_of(report)
         self.layout = layout_of(report.media)
         self._font = _font_scale(self.layout.strip_height)
@@ -81,24 +83,30 @@ class Overlay:
         drawn[:height, :width] = frame
         drawn[:height, width:] = frame[:, -1:]
         drawn[height:] = self._ground
+        for face in self._faces:
+            score = verbal.score(face.score, self._say)
+            words = self._say("overlay-face", track=face.track, score=score)
+            colour = GENERATED if face.manipulated else CAMERA
+            self._boxes(drawn, boxes_near(face.boxes, t, self._media), words, colour)
         for finding in self._findings:
             if finding.t_start <= t <= finding.t_end:
-                self._boxes(drawn, finding, t)
+                boxes = boxes_at(finding, t, self._media)
+                self._boxes(drawn, boxes, finding.code, BOX_COLOUR)
         self._strip(drawn[height:], t)
         return drawn
 
-    def _boxes(self, drawn: Frame, finding: Finding, t: float) -> None:
+    def _boxes(self, drawn: Frame, boxes: list[Box], words: str, colour: Sequence[int]) -> None:
         import cv2
 
         thick = max(2, round(self._media.height / 240))
-        name = ascii_only(finding.code)
-        for x, y, w, h in boxes_at(finding, t, self._media):
+        name = ascii_only(words)
+        for x, y, w, h in boxes:
             left, top = round(x * self._media.width), round(y * self._media.height)
             right = round((x + w) * self._media.width)
             bottom = round((y + h) * self._media.height)
             cv2.rectangle(drawn, (left, top), (right, bottom), (0, 0, 0), 3 * thick)
-            cv2.rectangle(drawn, (left, top), (right, bottom), BOX_COLOUR, thick)
-            self._words(drawn, name, (left, max(top - 2 * thick, 12)), BOX_COLOUR, on_black=True)
+            cv2.rectangle(drawn, (left, top), (right, bottom), tuple(colour), thick)
+            self._words(drawn, name, (left, max(top - 2 * thick, 12)), colour, on_black=True)
 
     def _strip(self, strip: Frame, t: float) -> None:
         """Words, score bar and the needle of the timeline, into the strip in place."""

@@ -106,15 +106,22 @@ def boxes_at(finding: Finding, t: float, media: Media) -> list[pictures.Box]:
 
     Those of the nearest moment that has any: a finding may box several things at once.
     """
-    if not finding.boxes:
+    return boxes_near(finding.boxes, t, media)
+
+
+def boxes_near(
+    boxes: Sequence[tuple[float, float, float, float, float]], t: float, media: Media
+) -> list[pictures.Box]:
+    """Those boxes (t, x, y, w, h) in pixels that belong on the frame at `t`, as shares of it."""
+    if not boxes:
         return []
-    nearest = min((box[0] for box in finding.boxes), key=lambda time: abs(time - t))
+    nearest = min((box[0] for box in boxes), key=lambda time: abs(time - t))
     if abs(nearest - t) > BOX_REACH_SECONDS:
         return []
     width, height = max(media.width, 1), max(media.height, 1)
     return [
         (x / width, y / height, w / width, h / height)
-        for time, x, y, w, h in finding.boxes
+        for time, x, y, w, h in boxes
         if time == nearest
     ]
 

@@ -31,7 +31,7 @@ class Entry:
     """A stretch of time and what is said of it."""
 
     kind: str
-    """window, shot or finding"""
+    """window, shot, face or finding"""
     t_start: float
     t_end: float
     score: float | None
@@ -61,6 +61,12 @@ def entries(report: Report) -> list[Entry]:
             Entry("shot", s.t_start, s.t_end, s.score, "", "", s.reason or "", 0)
             for s in report.shots
         ]
+    found += [
+        Entry("face", f.t_start, f.t_end, f.score, "", e.lane, f"track {f.track}", len(f.boxes))
+        for e in report.evidence
+        if isinstance(e, Measured)
+        for f in e.tracks
+    ]
     found += [
         Entry("finding", f.t_start, f.t_end, None, f.code, f.lane, f.explanation, len(f.boxes))
         for f in report.findings

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unreel.detector.gallery import Gallery, KeyFrame, Scene, picture_size
-from unreel.detector.records import Reference
+from unreel.detector.records import FacePicture, Reference
 
 JPEG_QUALITY = 90
 THUMBNAIL_LONG_SIDE = 192
@@ -123,6 +123,10 @@ def _packed(gallery: Gallery) -> bytes:
             arrays[f"times_{number}"] = scene.pts_seconds
             for position, frame in enumerate(scene.frames):
                 arrays[f"scene_{number}_{position}"] = np.frombuffer(_jpeg(frame), np.uint8)
+    for number, face in enumerate(gallery.faces):
+        arrays[f"face_{number}"] = np.frombuffer(_jpeg(face.crop), np.uint8)
+        arrays[f"face_places_{number}"] = face.patch_logits
+    arrays["faces"] = np.array([(f.track, f.t) for f in gallery.faces]).reshape(-1, 2)
     if gallery.reference is not None:
         found = gallery.reference
         arrays["bucket"] = np.array(found.bucket)
@@ -156,7 +160,11 @@ def _unpacked(arrays: dict[str, Any]) -> Gallery:
             *(int(count) for count in arrays["clips"]),
         )
     logits = tuple((float(t), float(x)) for t, x in arrays["frame_logits"])
-    return Gallery(keys, logits, tuple(scenes), reference)
+    faces = tuple(
+        FacePicture(int(track), float(t), _frame(arrays[f"face_{n}"]), arrays[f"face_places_{n}"])
+        for n, (track, t) in enumerate(arrays.get("faces", ()))  # older files have none
+    )
+    return Gallery(keys, logits, tuple(scenes), reference, faces)
 
 
 def _write(path: Path, data: bytes) -> None:
