@@ -171,10 +171,13 @@ def _room(scene: Scene, one: _Thing, other: _Thing, apart: int, index: int) -> N
 
 
 def _mixture(scene: Scene, met: _Meeting) -> float:
-    """The statistic: median over the frames in which they share a place."""
+    """The statistic: median over the frames in which they share most of a place."""
     if _likeness_after(scene, met) < MIN_AFTER:
         return 0.0
-    values = [v for i in met.shared if (v := _mixture_in(scene, met, i)) is not None]
+    rooms = [np.prod(_room(scene, met.one, met.other, met.apart, i)) for i in met.shared]
+    # Where they hardly overlap a place that is wrong by little decides.
+    wide = [i for i, room in zip(met.shared, rooms, strict=True) if room >= max(rooms) / 2]
+    values = [v for i in wide if (v := _mixture_in(scene, met, i)) is not None]
     return float(np.median(values)) if len(values) >= 2 else 0.0
 
 
