@@ -36,7 +36,7 @@ from unreel.detector.faces.embedding import (
     on_parts,
 )
 from unreel.detector.faces.finding import Face, FaceDetector
-from unreel.detector.faces.judging import GRID, NUMBERS, load_face_model, numbers_of
+from unreel.detector.faces.judging import NUMBERS, load_face_model, numbers_of
 from unreel.detector.faces.published import CENTERFACE, face_detector_file, place, pull_faces
 from unreel.detector.faces.statistics import NAMES
 from unreel.detector.faces.tracks import MIN_SIZE, FaceTracker
@@ -266,27 +266,15 @@ def test_what_the_parts_add_is_the_logit_of_the_track() -> None:
     model = load_face_model()
     crops = np.random.default_rng(5).integers(0, 255, (6, SIDE, SIDE, 3), np.uint8)
     found = model.judge(crops, np.arange(6) / 4)
-    texture = float((found.texture * on_parts(GRID)).sum())
-    total = sum(found.parts.values()) + texture + found.token + model.head.offset
-    assert float(found.frames.mean()) == pytest.approx(total, abs=0.15)
-    assert found.places().shape == (GRID, GRID)
-
-
-def test_texture_stands_where_it_is_seen() -> None:
-    model = load_face_model()
-    crops = np.full((4, SIDE, SIDE, 3), 120, np.uint8)
-    changed = crops.copy()
-    noise = np.random.default_rng(2).integers(0, 255, (48, 48, 3), np.uint8)
-    changed[:, 120:168, 80:128] = noise
-    plain, noisy = (model.judge(c, np.arange(4) / 4).texture for c in (crops, changed))
-    difference = np.abs(noisy - plain)
-    assert difference[15:21, 10:16].mean() > 8 * difference[:8].mean()
+    total = sum(found.parts.values()) + found.texture + found.token + model.head.offset
+    assert float(found.frames.mean()) == pytest.approx(total)
+    assert set(np.unique(found.places())) <= {0.0, *(np.float32(v) for v in found.parts.values())}
 
 
 def test_what_networks_say_is_of_the_whole_track(tmp_path: Path) -> None:
     embedder = load_face_embedder()
     crops = np.random.default_rng(3).integers(0, 255, (5, SIDE, SIDE, 3), np.uint8)
-    numbers = embedder.embed(crops).numbers
+    numbers = embedder.embed(crops)
     assert numbers.shape == (len(CHANNELS),) and np.isfinite(numbers).all()
     both = numbers_of(np.zeros((5, len(NAMES))), numbers)
     assert both.shape == (5, len(NUMBERS)) and (both[0] == both[4]).all()
@@ -315,7 +303,7 @@ def test_the_backbone_in_the_package_is_that_of_its_source(tmp_path: Path) -> No
         FaceEmbedder(open_session(p.read_bytes(), 1, p), FakeEncoder(), slice(0, 768), "")
         for p in (made, FOLDER / BACKBONE)
     )
-    assert here.embed(crops).numbers == pytest.approx(there.embed(crops).numbers, abs=1e-3)
+    assert here.embed(crops) == pytest.approx(there.embed(crops), abs=1e-3)
 
 
 class FakeEncoder:

@@ -143,7 +143,7 @@ class FaceCache:
         }  # fmt: skip
         for k, track in enumerate(tracks):
             content[f"statistics{k}"] = statistics_of(track.crops, track.pts_seconds)
-            content[f"embedding{k}"] = self._embedder.embed(track.crops).numbers.astype(np.float32)
+            content[f"embedding{k}"] = self._embedder.embed(track.crops).astype(np.float32)
             content[f"size{k}"] = track.size
         partial = path.with_suffix(".partial.npz")
         np.savez(partial, **content)  # type: ignore[arg-type]

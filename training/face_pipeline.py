@@ -52,6 +52,11 @@ def run_faces(
     """
     checked_condition(condition)
     clips = [c for c in read_manifest(manifest) if c.label == "real" or c.family in FACE_FAMILIES]
+    if missing := [c.path for c in clips if not c.sha256]:
+        raise UsageError(
+            f"{len(missing)} clips of {manifest} have no sha256, by which their faces are kept, "
+            f"e.g. {missing[0]}: add the column sha256"
+        )
     blends = [c for folder in pairs for halves in pairs_of(folder).values() for c in halves]
     cache = FaceCache(cache_folder, FaceDetector(face_detector_file(face_detector)), encodes)
     cache.fill(clips, [condition], workers=workers, tell=tell)

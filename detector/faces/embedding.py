@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -46,16 +45,6 @@ CHANNELS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class FaceEmbedding:
-    """Of one track."""
-
-    numbers: NDArray[np.float64]
-    """(848,) in the order of CHANNELS: means over the frames that were looked at."""
-    maps: tuple[NDArray[np.float32], ...]
-    """(C, s, s) of each stage: means over these frames."""
-
-
 class FaceEmbedder:
     """The two networks; make it with `load_face_embedder`."""
 
@@ -64,26 +53,24 @@ class FaceEmbedder:
         self.encoder_sha256 = encoder_sha256
         """Of the encoder under the model `small`, without its heads."""
 
-    def embed(self, crops: NDArray[np.uint8]) -> FaceEmbedding:
-        """Look at the crops (m, SIDE, SIDE, 3) RGB of one track."""
+    def embed(self, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """(848,) in the order of CHANNELS, of the crops (m, SIDE, SIDE, 3) RGB of one track."""
         import cv2
 
         size = (BACKBONE_SIDE, BACKBONE_SIDE)
-        sums: list[NDArray[np.float32]] = []
+        stages = np.zeros(sum(STAGES.values()))
         few = _spread(len(crops), LOOKED_AT)
         for crop in crops[few]:  # one by one: the activations of a single face stay in the cache
             small: Any = cv2.resize(crop, size, interpolation=cv2.INTER_AREA)
             maps = [m[0] for m in self._backbone.run(list(STAGES), {"frames": small[None]})]
-            sums = [a + b for a, b in zip(sums, maps, strict=True)] if sums else maps
-        means = tuple(np.asarray(m / len(few), np.float32) for m in sums)
+            means = [m.reshape(len(m), -1) @ on_parts(m.shape[1]).ravel() for m in maps]
+            stages += np.concatenate(means) / len(few)
         fewer = _spread(len(crops), ENCODED)
         tokens = np.zeros(WIDTH)
         for crop in crops[fewer]:
             (embedding,) = self._encoder.run(["embedding"], {"frames": crop[None]})
             tokens += embedding[0, self._tokens] / len(fewer)
-        stages = [m.reshape(len(m), -1) @ on_parts(m.shape[1]).ravel() for m in means]
-        numbers = np.concatenate([*stages, tokens])
-        return FaceEmbedding(numbers.astype(np.float64), means)
+        return np.concatenate([stages, tokens])
 
 
 @cache

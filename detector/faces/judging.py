@@ -23,7 +23,6 @@ from unreel.detector.faces.embedding import (
     FOLDER,
     WIDTH,
     FaceEmbedder,
-    FaceEmbedding,
     backbone_sha256,
     load_face_embedder,
 )
@@ -70,16 +69,16 @@ class FaceLogits:
     """(m,) natural-log odds before calibration; their mean is the track's."""
     parts: dict[str, float]
     """Part of the face -> what it adds to the track's logit, by the numbers of statistics.py."""
-    texture: NDArray[np.float32]
-    """(GRID, GRID) what the backbone adds, by place: their mean over the parts is what it adds."""
+    texture: float
+    """What the backbone adds. Its places were measured, and lie beside what was blended in."""
     token: float
     """What the encoder adds, which has no place."""
 
     def places(self) -> NDArray[np.float32]:
-        """(GRID, GRID): the parts laid on the crop, and the texture between and below them."""
-        grid = (self.texture / len(PARTS)).astype(np.float32)
+        """(GRID, GRID): the parts laid on the crop; 0 where no part is."""
+        grid = np.zeros((GRID, GRID), np.float32)
         for name, share in self.parts.items():
-            grid[area(PARTS[name], GRID)] += share
+            grid[area(PARTS[name], GRID)] = share
         return grid
 
 
@@ -95,26 +94,13 @@ class FaceModel:
 
     def judge(self, crops: NDArray[np.uint8], pts_seconds: NDArray[np.float64]) -> FaceLogits:
         """Look at the crops (m, SIDE, SIDE, 3) of one track at their times (m,)."""
-        seen = self._embedder.embed(crops)
-        numbers = numbers_of(statistics_of(crops, pts_seconds), seen.numbers)
+        numbers = numbers_of(statistics_of(crops, pts_seconds), self._embedder.embed(crops))
         shares = self.head.shares(numbers).mean(axis=0)  # (904,)
         by_part = shares[: len(NAMES)].reshape(-1, len(PARTS)).sum(axis=0)
         parts = {name: float(share) for name, share in zip(PARTS, by_part, strict=True)}
-        token = float(shares[len(NUMBERS) - WIDTH :].sum())
-        return FaceLogits(self.head.logits(numbers), parts, self._texture(seen), token)
-
-    def _texture(self, seen: FaceEmbedding) -> NDArray[np.float32]:
-        """(GRID, GRID) what each place of the backbone's maps adds to their share of the logit."""
-        import cv2
-
-        grid, first = np.zeros((GRID, GRID)), len(NAMES)
-        for values in seen.maps:
-            its = slice(first, first + len(values))
-            gain = self.head.weight[its] / self.head.spread[its]
-            added = np.tensordot(gain, values - self.head.mean[its, None, None], axes=1)
-            grid += cv2.resize(added, (GRID, GRID), interpolation=cv2.INTER_AREA)
-            first = its.stop
-        return grid.astype(np.float32)
+        texture, token = np.split(shares[len(NAMES) :], [len(CHANNELS) - WIDTH])
+        logits = self.head.logits(numbers)
+        return FaceLogits(logits, parts, float(texture.sum()), float(token.sum()))
 
     def span(
         self, pts_seconds: NDArray[np.float64], logits: NDArray[np.float64]
