@@ -26,14 +26,15 @@ FLOOR = 6.0
 """Weaker ones are no candidates: twice what chance gives in camera footage."""
 MIN_STEADINESS = 0.5
 MIN_SPOTS = 20
-"""In a frame, by the median of a few."""
+"""In a frame, by the median of the six at both ends."""
 MAX_SPOTS = 300
 """More is grain; pairs grow with the square."""
 MIN_FRAMES = 12
 SIDE_SECONDS = 1.0
 """Before and after the turn."""
 _MIN_STEPS = 4
-_PROBES = 5
+_PROBE_EXCESS = 2.0
+"""Of two steps at either end; FLOOR asks for more, of many."""
 _BRIGHTER = 14
 """Grey levels by which a spot is brighter than both neighbouring frames at its place."""
 _AREA = (2, 40)
@@ -62,9 +63,7 @@ def rising_particles(scene: Scene) -> list[Finding]:
     steady = scene.camera.steadiness
     if count < MIN_FRAMES or float(np.median(steady)) < MIN_STEADINESS:
         return []
-    probes = np.linspace(1, count - 2, _PROBES).astype(int)
-    found = [len(_spots(scene, int(index))) for index in probes]
-    if not MIN_SPOTS <= float(np.median(found)) <= MAX_SPOTS:
+    if not _may_turn(scene):
         return []
     spots = [_spots(scene, index)[:MAX_SPOTS] for index in range(1, count - 1)]
     ways = np.array(
@@ -74,6 +73,26 @@ def rising_particles(scene: Scene) -> list[Finding]:
     if turn is None or turn.value < FLOOR:
         return []
     return [_finding(scene, turn, spots)]
+
+
+def _may_turn(scene: Scene) -> bool:
+    """A look at both ends, which spares most clips the rest: spots that fall first or rise last."""
+    count = len(scene.stretch.pts_seconds)
+    ends = ((1, 2, 3), (count - 4, count - 3, count - 2))
+    spots = {index: _spots(scene, index) for end in ends for index in end}
+    many = float(np.median([len(found) for found in spots.values()]))
+    if not MIN_SPOTS <= many <= MAX_SPOTS:
+        return False
+    start, end = (
+        np.sum([_ways(scene.camera, spots[i - 1], spots[i], i) for i in part[1:]], axis=0)
+        for part in ends
+    )
+    return max(_excess(start), _excess(end[::-1])) >= _PROBE_EXCESS
+
+
+def _excess(ways: NDArray[np.int64]) -> float:
+    """Standard deviations by which the first of two counts exceeds the second."""
+    return float((ways[0] - ways[1]) / np.sqrt(ways.sum() + 1))
 
 
 def _spots(scene: Scene, index: int) -> NDArray[np.float64]:
@@ -131,8 +150,7 @@ def _turn(clock: NDArray[np.float64], ways: NDArray[np.int64]) -> _Turn | None:
         before, after = ways[first:at].sum(axis=0), ways[at:last].sum(axis=0)
         if min(at - first, last - at) < _MIN_STEPS:
             continue
-        fell = float((before[0] - before[1]) / np.sqrt(before.sum() + 1))
-        rose = float((after[1] - after[0]) / np.sqrt(after.sum() + 1))
+        fell, rose = _excess(before), _excess(after[::-1])
         value = min(fell, rose)
         if best is None or value > best.value:
             best = _Turn(at + 2, first + 2, last + 1, value, fell, rose)
