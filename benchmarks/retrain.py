@@ -4,8 +4,8 @@
     python benchmarks/retrain.py model/bank.npz --curve      (with few-shot curves: seven minutes)
 
 Holds each of six families out of the bank in turn, gives half of its clips (by group) to retraining
-and judges the other half. The table is that of docs/log.md. No video is read: with a frozen encoder
-a bank holds all that a head is fitted on.
+and judges the other half. The table is that of docs/log-2026-11-23.md. No video is read: with a
+frozen encoder a bank holds all that a head is fitted on.
 """
 
 from __future__ import annotations

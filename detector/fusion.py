@@ -5,8 +5,8 @@ or broke, counts as if it had said nothing: its share is that of the average cli
 would speak for the camera. No lane says more than its most extreme clip in the fit did, so that one
 lane that runs wild cannot outvote the others.
 
-Measured on unseen groups, no lane beside the learned one has earned a weight so far (docs/log.md):
-models are judged by the learned lane alone, and a scan asks for no fusion.
+Measured on unseen groups, no lane beside the learned one has earned a weight so far
+(docs/log-2026-11-23.md): models are judged by the learned lane alone, and a scan asks for no fusion.
 """
 
 from __future__ import annotations

@@ -267,7 +267,7 @@ def test_scores_that_are_none_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_corpus_shows_its_bias_of_rate_and_size(corpus: Path, tmp_path: Path) -> None:
-    """A quarter of it: the bias of the whole stands in docs/log.md."""
+    """A quarter of it: the bias of the whole stands in docs/log-2026-11-23.md."""
     chosen = read_manifest(corpus / "manifest.csv")[::8]
     write_manifest(tmp_path / "m.csv", chosen)
     result = run(tmp_path / "m.csv", "--json", "--workers", "2")

@@ -4,7 +4,7 @@ Measures: speed along the path, how evenly it is gone, how much it turns, how st
 Why generators leave it: they draw motion that is smoother, or jerkier, than what cameras see.
 Blind: still scenes (no path), cuts and time-lapse (a path of jumps); real clips at few frames a
     second look like generated ones. Measured on unseen groups it adds nothing to the learned lane
-    (docs/log.md), so it takes no part in a scan or in the score.
+    (docs/log-2026-11-23.md), so it takes no part in a scan or in the score.
 Source: Zheng et al. 2025 (D3: second differences), Interno et al. 2025 (ReStraV: curvature).
 Command: none; benchmarks/lanes.py measures it
 """
