@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -74,7 +75,8 @@ def write_video(
     os.environ.setdefault("SVT_LOG", "1")  # errors only: it writes to stderr itself
     count, last = 0, -1
     # bitexact: Matroska otherwise gets a random number, and equal runs would give unequal files.
-    with av.open(str(path), "w", options={"fflags": "bitexact"}) as container:
+    options = {"fflags": "bitexact"}
+    with ordinary_priority(), av.open(str(path), "w", options=options) as container:
         stream: Any = None
         for picture, seconds in pictures:
             if stream is None:
@@ -88,6 +90,25 @@ def write_video(
         if stream is not None:
             container.mux(stream.encode(None))
     return count
+
+
+@contextmanager
+def ordinary_priority() -> Iterator[None]:
+    """Gives the calling thread back the scheduling that it had.
+
+    Where SVT-AV1 runs as root, it makes the thread that opens it a real-time one (SCHED_FIFO, 99).
+    All that this thread starts later is one too, and a browser of such threads, each waiting for
+    another in a loop, keeps every other process from its cores.
+    """
+    if not hasattr(os, "sched_getscheduler"):  # macOS, Windows: it does no such thing there
+        yield
+        return
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        if os.sched_getscheduler(0) != policy:
+            os.sched_setscheduler(0, policy, parameters)
 
 
 def _stream(container: Any, how: Codec, crf: int | None, sides: tuple[int, ...]) -> Any:

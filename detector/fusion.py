@@ -6,7 +6,7 @@ would speak for the camera. No lane says more than its most extreme clip in the 
 lane that runs wild cannot outvote the others.
 
 Measured on unseen groups, no lane beside the learned one has earned a weight so far
-(docs/log-2026-11-23.md): models are judged by the learned lane alone, and a scan asks for no fusion.
+(docs/log-2026-11-23.md): models are judged by the learned lane alone, a scan asks for no fusion.
 """
 
 from __future__ import annotations

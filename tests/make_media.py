@@ -17,6 +17,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from unreel.data.codecs import ordinary_priority
+
 BITS = 8
 RED_CORNER = (220, 30, 30)
 """Colour of the bottom-right corner: tells which way up a picture is."""
@@ -94,7 +96,7 @@ def write_video(
     path = folder / f"{name}{recipe.suffix}"
     if frames is None:
         frames = numbered_frames(recipe.frames, recipe.width, recipe.height)
-    with av.open(
+    with ordinary_priority(), av.open(
         str(path), "w", format=recipe.format, container_options=recipe.muxer_options
     ) as out:
         sound = out.add_stream("aac", rate=48000) if recipe.audio else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -144,6 +145,15 @@ def test_every_codec_keeps_frames_and_times(tmp_path: Path, codec: str) -> None:
     np.testing.assert_allclose(times, TIMES, atol=2e-3)  # Matroska counts milliseconds
     error = float(np.abs(found.astype(int) - frames).mean())
     assert error == 0 if codec == "lossless" else 0 < error < 40
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="no such call here")
+def test_no_encoder_leaves_this_thread_ahead_of_all_others(tmp_path: Path) -> None:
+    """SVT-AV1 makes it a real-time thread where it runs as root."""
+    before = os.sched_getscheduler(0)
+    for codec in PICTURE_CODECS:
+        encode(REAL[:4], TIMES[:4], tmp_path, codec, Encoding(codec, 30))
+        assert os.sched_getscheduler(0) == before, codec
 
 
 def test_a_condition_shrinks_both_halves_and_the_mask(tmp_path: Path) -> None:
