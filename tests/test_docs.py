@@ -19,7 +19,7 @@ README = (CHECKOUT / "README.md").read_text()
 PAGES = [
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md"),
     *("docs/architecture.md", "docs/log.md", "docs/log-2026-11-22.md", "docs/log-2026-11-23.md"),
-    *("docs/audit.md", "docs/scale.md", "docs/evidence.md"),
+    *("docs/audit.md", "docs/scale.md", "docs/evidence.md", "docs/evidence-tables.md"),
     "docs/serve.md",
     *("docs/provenance.md", "docs/faces.md"),
     "docs/retraining.md",
