@@ -61,8 +61,12 @@ class CameraMotion:
 
     def step(self, index: int) -> NDArray[np.float64]:
         """(2, 3) from the coordinates of frame index - 1 to those of frame index."""
-        before, now = _square(self.to_first[index - 1]), _square(self.to_first[index])
-        return np.asarray((np.linalg.inv(now) @ before)[:2], np.float64)
+        return self.between(index - 1, index)
+
+    def between(self, one: int, other: int) -> NDArray[np.float64]:
+        """(2, 3) from the coordinates of frame `one` to those of frame `other`."""
+        here, there = _square(self.to_first[one]), _square(self.to_first[other])
+        return np.asarray((np.linalg.inv(there) @ here)[:2], np.float64)
 
 
 def greys(stretch: Stretch) -> NDArray[np.uint8]:

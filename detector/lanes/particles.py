@@ -105,7 +105,7 @@ def _spots(scene: Scene, index: int) -> NDArray[np.float64]:
     around = []
     for other in (index - 1, index + 1):
         grey = cv2.cvtColor(frames[other], cv2.COLOR_RGB2GRAY)
-        matrix = _between(scene.camera, index, other)
+        matrix = scene.camera.between(index, other)
         if np.abs(matrix - np.eye(2, 3)).max() > 0.05:
             flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
             grey = cv2.warpAffine(
@@ -121,19 +121,13 @@ def _spots(scene: Scene, index: int) -> NDArray[np.float64]:
     return np.asarray(middles[1:][small], np.float64)
 
 
-def _between(camera: CameraMotion, one: int, other: int) -> NDArray[np.float64]:
-    """(2, 3) from the coordinates of one frame to those of another, by the camera's motion."""
-    there, here = (np.vstack([camera.to_first[i], [0, 0, 1]]) for i in (other, one))
-    return np.asarray((np.linalg.inv(there) @ here)[:2], np.float64)
-
-
 def _ways(
     camera: CameraMotion, before: NDArray[np.float64], now: NDArray[np.float64], index: int
 ) -> tuple[int, int]:
     """How many ways from spots of one frame to those of frame `index` go down, and up."""
     if not len(before) or not len(now):
         return 0, 0
-    matrix = _between(camera, index - 1, index)
+    matrix = camera.step(index)
     way = now[None] - (before @ matrix[:, :2].T + matrix[:, 2])[:, None]
     aside, down = np.abs(way[..., 0]), way[..., 1]
     far = np.abs(down)
