@@ -283,10 +283,11 @@ def test_what_networks_say_is_of_the_whole_track(tmp_path: Path) -> None:
         load_face_embedder(tmp_path)
 
 
-def test_weights_of_other_networks_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("network", ["backbone", "encoder"])
+def test_weights_of_other_networks_are_refused(tmp_path: Path, network: str) -> None:
     shutil.copytree(FOLDER, tmp_path / "faces")
     head = json.loads((FOLDER / "head.json").read_text())
-    head["encoder_sha256"] = "0" * 64
+    head[f"{network}_sha256"] = "0" * 64
     (tmp_path / "faces" / "head.json").write_text(json.dumps(head))
     with pytest.raises(ModelError, match="fit it again with `unreel train-faces`"):
         load_face_model(tmp_path / "faces")
@@ -300,7 +301,13 @@ def test_the_backbone_in_the_package_is_that_of_its_source(tmp_path: Path) -> No
     made = write_backbone(tmp_path)
     crops = np.random.default_rng(4).integers(0, 255, (1, SIDE, SIDE, 3), np.uint8)
     here, there = (
-        FaceEmbedder(open_session(p.read_bytes(), 1, p), FakeEncoder(), slice(0, 768), "")
+        FaceEmbedder(
+            open_session(p.read_bytes(), 1, p),
+            FakeEncoder(),
+            slice(0, 768),
+            backbone_sha256="",
+            encoder_sha256="",
+        )
         for p in (made, FOLDER / BACKBONE)
     )
     assert here.embed(crops) == pytest.approx(there.embed(crops), abs=1e-3)

@@ -22,12 +22,7 @@ from unreel.data.canonical import CONDITIONS, encode_condition
 from unreel.data.manifest import Clip
 from unreel.detector.config import Limits, SamplingConfig
 from unreel.detector.errors import MediaError
-from unreel.detector.faces.embedding import (
-    ENCODED,
-    LOOKED_AT,
-    backbone_sha256,
-    load_face_embedder,
-)
+from unreel.detector.faces.embedding import ENCODED, LOOKED_AT, load_face_embedder
 from unreel.detector.faces.finding import FaceDetector
 from unreel.detector.faces.judging import numbers_of
 from unreel.detector.faces.looking import FaceSearch
@@ -90,7 +85,7 @@ class FaceCache:
         """File that holds, or would hold, one clip under one condition."""
         settings = [
             _FORMAT, NAMES, self._detector.sha256, repr(CONDITIONS[condition]),
-            backbone_sha256(), self._embedder.encoder_sha256, LOOKED_AT, ENCODED,
+            self._embedder.backbone_sha256, self._embedder.encoder_sha256, LOOKED_AT, ENCODED,
         ]  # fmt: skip
         key = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:12]
         return self._folder / f"{condition}-{key}" / f"{clip.sha256[:24]}.npz"

@@ -11,12 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unreel.detector.faces.embedding import (
-    BACKBONE,
-    FOLDER,
-    backbone_sha256,
-    load_face_embedder,
-)
+from unreel.detector.faces.embedding import BACKBONE, FOLDER, load_face_embedder
 from unreel.detector.faces.judging import FPR, HEAD, NUMBERS
 from unreel.training.calibrate import HeldOut, calibration_of
 from unreel.training.face_run import FaceRecipe, FaceTable
@@ -42,13 +37,14 @@ def export_faces(
     """
     folder.mkdir(parents=True, exist_ok=True)
     head = table.fit(np.ones(len(table.rows), bool), recipe)
+    embedder = load_face_embedder()
     content = {
         "name": NAME,
         "version": VERSION,
         "recipe": asdict(recipe),
         "fpr": FPR,
-        "backbone_sha256": backbone_sha256(),
-        "encoder_sha256": load_face_embedder().encoder_sha256,
+        "backbone_sha256": embedder.backbone_sha256,
+        "encoder_sha256": embedder.encoder_sha256,
         "names": NUMBERS,
         "offset": round(head.offset, 6),
         **{key: np.round(getattr(head, key), 6).tolist() for key in ("mean", "spread", "weight")},

@@ -48,8 +48,18 @@ CHANNELS = (
 class FaceEmbedder:
     """The two networks; make it with `load_face_embedder`."""
 
-    def __init__(self, backbone: Any, encoder: Any, tokens: slice, encoder_sha256: str) -> None:
+    def __init__(
+        self,
+        backbone: Any,
+        encoder: Any,
+        tokens: slice,
+        *,
+        backbone_sha256: str,
+        encoder_sha256: str,
+    ) -> None:
         self._backbone, self._encoder, self._tokens = backbone, encoder, tokens
+        self.backbone_sha256 = backbone_sha256
+        """Of the backbone's graph."""
         self.encoder_sha256 = encoder_sha256
         """Of the encoder under the model `small`, without its heads."""
 
@@ -116,17 +126,6 @@ def load_face_embedder(
         open_session(first, 1, folder / BACKBONE),
         open_session(graph, 1, encoder_folder / "model.onnx"),
         slice(start, start + WIDTH),
-        sha256,
+        backbone_sha256=hashlib.sha256(first).hexdigest(),
+        encoder_sha256=sha256,
     )
-
-
-def backbone_sha256(folder: Path = FOLDER) -> str:
-    """Of the backbone's graph.
-
-    Raises:
-        ModelError: It cannot be read.
-    """
-    try:
-        return hashlib.sha256((folder / BACKBONE).read_bytes()).hexdigest()
-    except OSError as error:
-        raise ModelError(f"{folder / BACKBONE} cannot be read ({error.strerror})") from error

@@ -23,7 +23,6 @@ from unreel.detector.faces.embedding import (
     FOLDER,
     WIDTH,
     FaceEmbedder,
-    backbone_sha256,
     load_face_embedder,
 )
 from unreel.detector.faces.statistics import NAMES, PARTS, area, statistics_of
@@ -139,7 +138,7 @@ def load_face_model(folder: Path = FOLDER) -> FaceModel:
         content = json.loads(text)
         embedder = load_face_embedder(folder)
         fitted_on = (content["backbone_sha256"], content["encoder_sha256"])
-        here = (backbone_sha256(folder), embedder.encoder_sha256)
+        here = (embedder.backbone_sha256, embedder.encoder_sha256)
         if tuple(content["names"]) != NUMBERS or fitted_on != here:
             raise ModelError(
                 f"{folder / HEAD} weighs other numbers than this version measures: fit it again "
