@@ -363,7 +363,7 @@ class DecordSource:
 
 def _import_decord() -> Any:
     # decord loads every CUDA library of an installed torch: 800 MB for nothing on a CPU reader.
-    sys.modules.setdefault("nvidia", None)  # type: ignore[arg-type]
+    sys.modules.setdefault("nvidia", None)  # type: ignore[arg-type]  # None bars an import
     import decord
 
     return decord

@@ -14,7 +14,15 @@ from pathlib import Path
 
 from unreel.detector.audit.engine import WorkerSpec
 from unreel.detector.jsonout import to_json
-from unreel.detector.records import Media, ModelInfo, OperatingPoint, Report, ScanError, Verdict
+from unreel.detector.records import (
+    Label,
+    Media,
+    ModelInfo,
+    OperatingPoint,
+    Report,
+    ScanError,
+    Verdict,
+)
 
 MODEL = ModelInfo("fake", "1", "f" * 64)
 
@@ -26,8 +34,8 @@ def report_on(path: str, sha256: str, size: int, score: float) -> Report:
         0.0, False, "none 0",
     )  # fmt: skip
     point = OperatingPoint(0.01, 0.9, "pooled")
-    label = "generated" if score >= point.threshold else "no-evidence"
-    verdict = Verdict(label, score, 0.0, score, point, ("made up",), 2.0, 137)  # type: ignore[arg-type]
+    label: Label = "generated" if score >= point.threshold else "no-evidence"
+    verdict = Verdict(label, score, 0.0, score, point, ("made up",), 2.0, 137)
     return Report(path, MODEL, media, sha256, size, verdict, run={"seconds": {"judge": 0.01}})
 
 

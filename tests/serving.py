@@ -39,7 +39,7 @@ class Running:
     def clip(self, upload: str) -> dict[str, Any]:
         """How a clip is."""
         with self.client() as client:
-            return client.get(f"/api/clips/{upload}").raise_for_status().json()  # type: ignore[no-any-return]
+            return client.get(f"/api/clips/{upload}").raise_for_status().json()
 
     def finished(self, upload: str, seconds: float = 120) -> dict[str, Any]:
         """How a clip is when it is done."""

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -34,13 +35,13 @@ def workers_find_the_judges(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(TESTS))
 
 
-def quick(folder: Path, **options: object) -> AuditOptions:
-    given: dict[str, object] = {
+def quick(folder: Path, **options: Any) -> AuditOptions:
+    given: dict[str, Any] = {
         "names": (str(folder),),
         "workers": 2,
         "judge": "audit_judges:quick",
     }
-    return AuditOptions(**(given | options))  # type: ignore[arg-type]
+    return AuditOptions(**(given | options))
 
 
 def audit(db: Path, options: AuditOptions, watcher: Watcher | None = None) -> Ending:

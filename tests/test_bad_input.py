@@ -36,7 +36,7 @@ def quiet_and_quick(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
     assert time.monotonic() - started < 30
 
 
-def code_of(path: object, limits: Limits | None = None) -> str:
+def code_of(path: Path | str, limits: Limits | None = None) -> str:
     """Open, find shots, read; the code of the error that comes."""
     with pytest.raises(MediaError) as caught:
         look_through(path, limits)
@@ -46,9 +46,9 @@ def code_of(path: object, limits: Limits | None = None) -> str:
     return caught.value.code
 
 
-def look_through(path: object, limits: Limits | None = None) -> tuple[list[int], list[str]]:
+def look_through(path: Path | str, limits: Limits | None = None) -> tuple[list[int], list[str]]:
     """Numbers of the frames read from all planned windows, and the warnings."""
-    with open_media(path, limits or Limits()) as reader:  # type: ignore[arg-type]
+    with open_media(path, limits or Limits()) as reader:
         shots = find_shots(reader)
         windows = plan_windows(reader.pts_seconds, shots, SamplingConfig())
         samples = [reader.read(w) for w in windows]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from make_media import Recipe, numbered_frames, write_video
 from unreel.data.canonical import CONDITIONS
 from unreel.data.clip_facts import SHORTCUTS, ClipFacts, measure_clip
 from unreel.data.fact_cache import set_facts, with_hashes
-from unreel.data.manifest import Clip, read_manifest, write_manifest
+from unreel.data.manifest import Clip, Label, read_manifest, write_manifest
 from unreel.detector.cli import main
 from unreel.training.bias import read_scores
 from unreel.training.bias_advice import _LEFT_TO_DO, advice, effect
@@ -27,8 +28,8 @@ from unreel.training.shortcuts import EVERYTHING, FILE_ONLY, Separation, separat
 NO_HASHES = np.zeros((2, 0), np.uint64)
 
 
-def clip(number: int, label: str = "real", **more: object) -> Clip:
-    return Clip(Path(f"{number}.mp4"), label, f"g{number}", **more)  # type: ignore[arg-type]
+def clip(number: int, label: Label = "real", **more: Any) -> Clip:
+    return Clip(Path(f"{number}.mp4"), label, f"g{number}", **more)
 
 
 def neutral_set(count: int = 120) -> tuple[list[Clip], list[ClipFacts]]:
@@ -169,8 +170,8 @@ def biased(tmp_path_factory: pytest.TempPathFactory) -> Path:
         frames[:, 16:, :, :] = rng.integers(0, 255, (6, 12, 3), np.uint8).repeat(8, 0).repeat(8, 1)
         recipe = Recipe(width=96, height=64, fps=8 if generated else 24, audio=number % 3 == 0)
         path = write_video(folder, recipe, str(number), frames)
-        label = "generated" if generated else "real"
-        clips.append(Clip(path, label, f"g{number}", source=f"s{number % 5}"))  # type: ignore[arg-type]
+        label: Label = "generated" if generated else "real"
+        clips.append(Clip(path, label, f"g{number}", source=f"s{number % 5}"))
     copy = folder / "copy.mp4"
     copy.write_bytes((folder / "2.mp4").read_bytes())
     clips.append(Clip(copy, "real", "another"))

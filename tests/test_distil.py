@@ -89,12 +89,11 @@ def test_nothing_is_said_of_a_clip_by_heads_that_saw_its_group() -> None:
 
 
 def test_heads_that_are_taught_are_better_on_blurred_tokens() -> None:
-    # Kept stands for a cache of tokens, of which the table asks `load` alone.
     whole, small = Kept(1, 0.25), Kept(1, 0.25, blurred=2.0)
     inside = np.arange(len(CLIPS)) < 48
-    plain = TrainingTable(CLIPS, small, replace(SMALL, teacher_share=0.0))  # type: ignore[arg-type]
+    plain = TrainingTable(CLIPS, small, replace(SMALL, teacher_share=0.0))  # type: ignore[arg-type]  # Kept stands for a cache
     teacher = Teacher(table(whole, WHOLE), SMALL)
-    taught = TrainingTable(CLIPS, small, SMALL, teacher)  # type: ignore[arg-type]
+    taught = TrainingTable(CLIPS, small, SMALL, teacher)  # type: ignore[arg-type]  # as above
     gaps = []
     for one in (plain, taught):
         logits = one.logits(one.fit(inside), "raw")[~inside]

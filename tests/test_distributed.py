@@ -78,7 +78,7 @@ def test_a_run_cut_off_inside_an_epoch_ends_as_one_that_was_not(
 
 
 def test_a_batch_is_the_shares_of_its_processes() -> None:
-    batches = TrainingBatches(clips(), Drawn(), RECIPE, ((0.5,) * 3, (0.5,) * 3))  # type: ignore[arg-type]
+    batches = TrainingBatches(clips(), Drawn(), RECIPE, ((0.5,) * 3, (0.5,) * 3))  # type: ignore[arg-type]  # a cache of pictures drawn here
     (whole,) = batches.run(3, 4)
     parts = [next(batches.run(3, 4, rank, 2)) for rank in range(2)]
     for k in range(2):

@@ -231,7 +231,8 @@ def test_the_detector_finds_the_one_face_of_a_clip(corpus: Path, yunet: Path) ->
     track = lane["tracks"][0]
     assert 110 < track["size"] < 220
     assert len(track["boxes"]) == track["frames"] and set(track["boxes"][0]) == set("txywh")
-    assert from_json(row).evidence[-1].tracks[0].boxes  # type: ignore[union-attr]
+    read = from_json(row).evidence[-1]
+    assert isinstance(read, Measured) and read.tracks[0].boxes
     assert track["manipulated"] == (track["score"] >= lane["operating_point"]["threshold"])
     assert row["summary"].count("face manipulation") == int(track["manipulated"])
 
@@ -250,7 +251,8 @@ def test_frames_are_searched_where_faces_were(corpus: Path, yunet: Path) -> None
     lane = FacesLane(detector)
     times = np.arange(4) / 4
     lane.add(Sample(Window(0, (0, 1, 2, 3), 0.0, 0.75), np.stack(frames), times))
-    (track,) = lane._search.tracks()  # type: ignore[union-attr]
+    assert lane._search is not None
+    (track,) = lane._search.tracks()
     for row, frame in enumerate(frames):
         (whole,) = detector.detect(frame)
         assert track.boxes[row] == pytest.approx(np.array(whole.box), abs=0.12 * whole.box[2])

@@ -50,11 +50,13 @@ def test_each_command_has_help_with_an_example(command: tuple[str, ...]) -> None
 
 @pytest.mark.parametrize("command", list(commands()), ids=" ".join)
 def test_each_option_has_a_line_of_help(command: tuple[str, ...]) -> None:
-    ctx, found = click.Context(main), main
+    ctx = click.Context(main)
+    found: click.Command = main
     for name in command:
+        assert isinstance(found, click.Group)
         loaded = found.get_command(ctx, name)
         assert loaded is not None
-        found = loaded  # type: ignore[assignment]
+        found = loaded
     options = [p for p in found.params if isinstance(p, click.Option)]
     assert [o.name for o in options if not o.help] == []
 
@@ -69,7 +71,8 @@ def test_commands_of_all_folders_are_listed() -> None:
 def test_entry_points_are_listed_with_a_line_each() -> None:
     listed = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())
     names = listed["project"]["entry-points"]["unreel.commands"]
-    table = main.table()  # type: ignore[attr-defined]
+    assert isinstance(main, LazyGroup)
+    table = main.table()
     assert set(names) <= set(table)
     assert [n for n in names if table[n].help.startswith("(from")] == []
 

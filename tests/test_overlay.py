@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -167,11 +168,11 @@ def test_damaged_sound_leaves_a_silent_overlay_and_a_sentence(
     options = PageOptions()
     import unreel.detector.report.overlay as overlay
 
-    def starved(*arguments: object) -> str:
+    def starved(*arguments: Any) -> str:
         from unreel.detector.report.sound import join_sound
 
         path, media, silent, out, limits = arguments
-        return join_sound(path, media, silent, out, replace(limits, memory_bytes=60 * 1024**2))  # type: ignore[type-var, arg-type]
+        return join_sound(path, media, silent, out, replace(limits, memory_bytes=60 * 1024**2))
 
     monkeypatch.setattr(overlay, "join_sound", starved)
     assert "the overlay has no sound: " in write_overlay(report, target, options)

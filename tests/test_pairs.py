@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -63,9 +64,14 @@ def footage(tmp_path: Path) -> Path:
     return folder
 
 
-def small(**changes: object) -> Settings:
-    values = {"frames": 9, "crop": 64, "encodings": Encodings(("lossless",)), **changes}
-    return Settings(**values)  # type: ignore[arg-type]
+def small(**changes: Any) -> Settings:
+    values: dict[str, Any] = {
+        "frames": 9,
+        "crop": 64,
+        "encodings": Encodings(("lossless",)),
+        **changes,
+    }
+    return Settings(**values)
 
 
 # -- strengths

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import string
+from typing import Any
 
 import pytest
 
@@ -117,8 +118,13 @@ def all_reasons() -> set[str]:
                 )
                 found |= set(decided.reasons)
     skipped = Skipped("learned", "no stretch with at least 4 readable frames in one shot")
-    common = {"shots": (), "recheck_logit": None, "calibration": calibration, "bucket": POOLED}
-    return found | set(decide(skipped, fpr=0.01, **common).reasons)  # type: ignore[arg-type]
+    common: dict[str, Any] = {
+        "shots": (),
+        "recheck_logit": None,
+        "calibration": calibration,
+        "bucket": POOLED,
+    }
+    return found | set(decide(skipped, fpr=0.01, **common).reasons)
 
 
 def test_every_reason_of_a_verdict_is_known_in_german() -> None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from unreel.data.clip_facts import ClipFacts
 from unreel.data.fact_cache import with_hashes
-from unreel.data.manifest import Clip, write_manifest
+from unreel.data.manifest import Clip, Label, write_manifest
 from unreel.data.pairs.latents import Strength
 from unreel.data.pairs.reconstruct import Settings
 from unreel.detector.errors import ModelError, UsageError
@@ -33,7 +33,16 @@ from unreel.training.bank import (
     load_bank,
     save_bank,
 )
-from unreel.training.before_after import FPR, Gate, Row, above_threshold, compare, fpr_name, table
+from unreel.training.before_after import (
+    FPR,
+    Gate,
+    Kind,
+    Row,
+    above_threshold,
+    compare,
+    fpr_name,
+    table,
+)
 from unreel.training.few_shot import curve
 from unreel.training.heads import encoder_digest
 from unreel.training.new_clips import clips_of, join_twins, pairs_of
@@ -45,7 +54,13 @@ SETTINGS = HeadSettings(24, 1.0, (("canonical", 1.0),), folds=4)
 
 
 def bank_of(
-    count: int, axis: int | None, family: str, label: str, seed: int, mark: str, shift: float = 5.0
+    count: int,
+    axis: int | None,
+    family: str,
+    label: Label,
+    seed: int,
+    mark: str,
+    shift: float = 5.0,
 ) -> Bank:
     """Clips whose embedding is noise, moved along one axis for what is generated."""
     rng = np.random.default_rng(seed)
@@ -54,7 +69,7 @@ def bank_of(
         values[:, axis] += shift
     hashes = [rng.integers(0, 2**63, (2, 8), np.uint64) for _ in range(count)]
     clips = tuple(
-        Clip(Path(), label, f"{mark}{n // 2}", family=family, generator=family,  # type: ignore[arg-type]
+        Clip(Path(), label, f"{mark}{n // 2}", family=family, generator=family,
              sha256=f"{mark}{n}")
         for n in range(count)
     )  # fmt: skip
@@ -91,8 +106,8 @@ def new() -> Bank:
     return bank_of(30, 2, "newgen", "generated", 4, "n")
 
 
-def row(kind: str, change: float, clips: int = 20, name: str = "t2v") -> Row:
-    return Row(kind, name, "canonical", clips, 0.9, 0.8, 1.0, 0.9 + change, 0.8, 1.0, change,  # type: ignore[arg-type]
+def row(kind: Kind, change: float, clips: int = 20, name: str = "t2v") -> Row:
+    return Row(kind, name, "canonical", clips, 0.9, 0.8, 1.0, 0.9 + change, 0.8, 1.0, change,
                change - 0.05, change + 0.05)  # fmt: skip
 
 

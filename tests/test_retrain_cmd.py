@@ -19,7 +19,7 @@ from make_media import Recipe, numbered_frames, write_video
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from unreel.data.manifest import Clip, write_manifest
+from unreel.data.manifest import Clip, Label, write_manifest
 from unreel.detector.cli import main
 from unreel.detector.model import DEFAULT_FOLDER, load_model
 from unreel.training.bank import load_bank
@@ -119,10 +119,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "new").mkdir()
     clips = []
     for n in range(24):
-        tint, label, family = ((60, 60, 60), "real", "") if n % 2 else ((150, 60, 60), "generated",
-                                                                         "t2v")  # fmt: skip
+        tint, family = ((60, 60, 60), "") if n % 2 else ((150, 60, 60), "t2v")
+        label: Label = "real" if n % 2 else "generated"
         path = coloured(folder / "old", str(n), tint, n)
-        clips.append(Clip(path, label, f"g{n}", family=family, source=f"s{n}"))  # type: ignore[arg-type]
+        clips.append(Clip(path, label, f"g{n}", family=family, source=f"s{n}"))
     write_manifest(folder / "old.csv", clips)
     for n in range(8):
         coloured(folder / "new", f"n{n}", (60, 60, 150), 100 + n)

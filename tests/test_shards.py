@@ -7,9 +7,11 @@ import tarfile
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from unreel.detector.errors import UsageError
 from unreel.training.recipe import Recipe
@@ -25,11 +27,11 @@ SET = [replace(c, sha256=f"{n:064x}") for n, c in enumerate(clips())]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    pack(SET, ["raw"], Drawn(), tmp_path / "shards", shard_bytes=250_000)  # type: ignore[arg-type]
+    pack(SET, ["raw"], Drawn(), tmp_path / "shards", shard_bytes=250_000)  # type: ignore[arg-type]  # a cache of pictures drawn here
     return tmp_path / "shards"
 
 
-def first(batches: StreamedBatches, start: int, count: int, *ranks: int) -> list[np.ndarray]:  # type: ignore[type-arg]
+def first(batches: StreamedBatches, start: int, count: int, *ranks: int) -> list[NDArray[Any]]:
     return [b[0] for b in islice(batches.run(start, start + count, *ranks), count)]
 
 
@@ -93,5 +95,5 @@ def test_what_is_no_shard_is_refused(folder: Path, tmp_path: Path) -> None:
 
 def test_a_folder_is_not_overwritten(folder: Path) -> None:
     with pytest.raises(UsageError, match="take another --out"):
-        pack(SET, ["raw"], Drawn(), folder, shard_bytes=1)  # type: ignore[arg-type]
+        pack(SET, ["raw"], Drawn(), folder, shard_bytes=1)  # type: ignore[arg-type]  # as above
     assert json.loads((folder / "index.json").read_text())["shards"]

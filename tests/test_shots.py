@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,8 +31,8 @@ def scene(seed: int, count: int, speed: float = 2.0) -> Frames:
     return np.stack([picture[:HEIGHT, s : s + WIDTH] for s in starts])
 
 
-def shots_in(folder: Path, frames: Frames, fps: int = 24, **more: object) -> tuple[Shot, ...]:
-    recipe = Recipe(fps=fps, gop=48, **more)  # type: ignore[arg-type]
+def shots_in(folder: Path, frames: Frames, fps: int = 24, **more: Any) -> tuple[Shot, ...]:
+    recipe = Recipe(fps=fps, gop=48, **more)
     with open_media(write_video(folder, recipe, frames=frames)) as reader:
         return find_shots(reader)
 

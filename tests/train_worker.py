@@ -56,7 +56,7 @@ def main() -> None:
             whole(*arguments)
 
         train._follow = following
-    train_split(clips(), Drawn(), RECIPE, folder)  # type: ignore[arg-type]
+    train_split(clips(), Drawn(), RECIPE, folder)  # type: ignore[arg-type]  # a cache of pictures drawn here
 
 
 if __name__ == "__main__":

@@ -167,7 +167,7 @@ def _prune(student: nn.Module, teacher: nn.Module, pixels: Tensor, hidden: int) 
         layer_tokens(teacher, pixels)
     for hook in hooks:
         hook.remove()
-    for block, used in zip(student.blocks, energy, strict=True):  # type: ignore[arg-type]
+    for block, used in zip(student.blocks, energy, strict=True):  # type: ignore[arg-type]  # as above
         mlp: Any = block.mlp
         kept = (used * mlp.fc2.weight.square().sum(dim=0)).argsort(descending=True)[:hidden]
         kept = kept.sort().values

@@ -141,7 +141,7 @@ class FaceCache:
             content[f"embedding{k}"] = self._embedder.embed(track.crops).astype(np.float32)
             content[f"size{k}"] = track.size
         partial = path.with_suffix(".partial.npz")
-        np.savez(partial, **content)  # type: ignore[arg-type]
+        np.savez(partial, **content)  # type: ignore[arg-type]  # the stub knows no keyword arrays
         os.replace(partial, path)
         return problem
 

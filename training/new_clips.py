@@ -16,7 +16,7 @@ from pathlib import Path
 
 from unreel.data.clip_facts import ClipFacts
 from unreel.data.fact_cache import with_hashes
-from unreel.data.manifest import Clip, read_manifest, write_manifest
+from unreel.data.manifest import Clip, Label, read_manifest, write_manifest
 from unreel.data.pairs.autoencoders import open_autoencoder
 from unreel.data.pairs.latents import Autoencoder
 from unreel.data.pairs.reconstruct import Settings, reconstruct_all
@@ -34,7 +34,7 @@ LEAST = 2
 """Groups of new clips: one is learnt, the other is the test."""
 
 
-def clips_of(place: Path, *, generator: str, label: str, family: str = "") -> list[Clip]:
+def clips_of(place: Path, *, generator: str, label: Label, family: str = "") -> list[Clip]:
     """Labelled clips of a folder or manifest.
 
     In a folder, clips of one sub-folder are one source; those directly in it are each their own.
@@ -54,7 +54,7 @@ def clips_of(place: Path, *, generator: str, label: str, family: str = "") -> li
             raise UsageError(f"no video below {place}")
         clips = [
             Clip(
-                path, label, _group(place, path), family=family or generator,  # type: ignore[arg-type]
+                path, label, _group(place, path), family=family or generator,
                 generator=generator, source=_group(place, path),
             )
             for path in files

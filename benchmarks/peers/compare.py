@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 from d3 import d3_score
@@ -51,11 +52,11 @@ def of_folds(features: Array, labels: Array, folds: NDArray[np.int64], kind: str
     return scores
 
 
-def mean_of_windows(windows: list[Windows], statistic: object) -> Array:
+def mean_of_windows(windows: list[Windows], statistic: Callable[[Array], object]) -> Array:
     """A statistic's mean over the windows of each clip that are long enough."""
     rows = []
     for clip in windows:
-        found = np.array([statistic(z) for z in clip.embeddings], np.float64)  # type: ignore[operator]
+        found = np.array([statistic(z) for z in clip.embeddings], np.float64)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # no window is long enough: NaN
             rows.append(np.nanmean(found, axis=0))

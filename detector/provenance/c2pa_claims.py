@@ -86,12 +86,13 @@ def claims_of(answer: dict[str, Any], *, trust_list: bool) -> C2pa:
     if "error" in answer:
         return _without_store(answer, trust_list)
     store = _dict(answer.get("store"))
-    state = {"Trusted": "trusted", "Valid": "untrusted"}.get(str(answer.get("state")), "invalid")
+    states: dict[str, C2paState] = {"Trusted": "trusted", "Valid": "untrusted"}
+    state = states.get(str(answer.get("state")), "invalid")
     manifests = _dict(store.get("manifests"))
     active = str(store.get("active_manifest", ""))
     manifest = _manifest(active, manifests, None, (), MAX_DEPTH, [MAX_INGREDIENTS])
     failures = _failures(_dict(store.get("validation_results")))
-    return _verified(state, manifest, failures, trust_list)  # type: ignore[arg-type]
+    return _verified(state, manifest, failures, trust_list)
 
 
 def _without_store(answer: dict[str, Any], trust_list: bool) -> C2pa:

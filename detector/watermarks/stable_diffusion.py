@@ -15,6 +15,8 @@ Source: github.com/ShieldMnt/invisible-watermark (method dwtDct); messages from
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -86,13 +88,13 @@ class StableDiffusionDecoder:
             return Watermark(NAME, "skipped", why)
         fits = {name: self._correlation(bits) for name, bits in MESSAGES.items()}
         best = max(fits, key=lambda name: fits[name])
-        status = "not-found"
+        found = fits[best] >= MIN_CORRELATION
         says = "not found, which says nothing: compression and resizing remove it"
-        if fits[best] >= MIN_CORRELATION:
-            status = "found"
+        if found:
             says = f"the message of {best} is in the frames (correlation {fits[best]:.2f})"
+        status: Literal["found", "not-found"] = "found" if found else "not-found"
         rate = false_alarm_rate(NAME)
-        return Watermark(NAME, status, says, round(fits[best], 4), rate)  # type: ignore[arg-type]
+        return Watermark(NAME, status, says, round(fits[best], 4), rate)
 
     def _correlation(self, message: NDArray[np.int8]) -> float:
         ones, votes = self._votes[len(message)]
