@@ -27,8 +27,6 @@ SCREENSHOTS = Path(__file__).resolve().parents[1] / "build" / "screenshots"
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 PATIENCE_SECONDS = 60
 """A Chromium that has not closed by then has been seen to hang for good, and the run with it."""
-LIFETIME_SECONDS = 600
-"""One that spins has been seen to keep a test from its own limit; a file's tests take two."""
 WCAG = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
 
 
@@ -58,8 +56,6 @@ def browser_or_skip() -> Iterator[Any]:
     if program is None:
         pytest.skip("no Chromium on this machine: apt-get install chromium")
     stop = threading.Timer(PATIENCE_SECONDS, _kill_browsers)
-    end = threading.Timer(LIFETIME_SECONDS, _kill_browsers)
-    end.start()
     try:
         with sync_api.sync_playwright() as driver:
             # In a container there is no user namespace to build the sandbox from, and little
@@ -77,7 +73,6 @@ def browser_or_skip() -> Iterator[Any]:
         print("Chromium did not close and was killed", file=sys.stderr)
     finally:
         stop.cancel()
-        end.cancel()
 
 
 def _kill_browsers() -> None:
