@@ -2,16 +2,24 @@
 
 * corpus   the folder of labelled clips beside the checkout; the test is skipped where it is absent
 * clip     a small H.264 video with motion, made once a run; read it, never write to it
+* server   a running `unreel serve` with the quick judge of `serve_judges`, one for each file
+
+pytest puts this folder on `sys.path`, and workers get it from there: they find the judges.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 import numpy as np
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from serving import Running
 
 # A time limit for each example fails on a busy machine and says nothing about the code.
 settings.register_profile("no-deadline", deadline=None)
@@ -46,3 +54,12 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())
     return path
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server that answers; which clips it holds depends on the tests before."""
+    from serving import QUICK, running  # here: it needs the extra serve
+
+    with running(tmp_path_factory.mktemp("server"), judge=QUICK) as found:
+        yield found

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 from make_media import Recipe, write_video
-from test_audit_run import TESTS, audit, fill, quick, rows, scans
+from test_audit_run import audit, fill, quick, rows, scans
 
 from unreel.detector.audit import open_store
 from unreel.detector.audit.engine import SCANNING
@@ -33,11 +33,6 @@ from unreel.detector.audit.worker_process import descendants
 from unreel.detector.cli import main
 
 TINY = Recipe(width=96, height=64, frames=12, gop=6)
-
-
-@pytest.fixture(autouse=True)
-def workers_find_the_judges(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(TESTS))
 
 
 def in_a_process(db: Path, options: AuditOptions) -> int:

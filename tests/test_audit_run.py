@@ -30,11 +30,6 @@ from unreel.detector.errors import ModelError, UsageError
 TESTS = Path(__file__).parent
 
 
-@pytest.fixture(autouse=True)
-def workers_find_the_judges(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(TESTS))
-
-
 def quick(folder: Path, **options: Any) -> AuditOptions:
     given: dict[str, Any] = {
         "names": (str(folder),),

@@ -6,7 +6,6 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,22 +27,8 @@ from unreel.detector.serve.steps import read_step, write_step
 from unreel.detector.serve.uploads import shown_name
 from unreel.detector.serve.words import own_messages
 
-TESTS = Path(__file__).parent
-CHECKOUT = TESTS.parent
+CHECKOUT = Path(__file__).resolve().parents[1]
 HOSTILE = "../../etc/<img src=x onerror=alert(1)>\u202e.mp4"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def workers_find_the_judges() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(TESTS))
-        yield
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(tmp_path_factory.mktemp("server"), judge=QUICK) as found:
-        yield found
 
 
 def test_a_real_clip_from_upload_to_report(clip: Path, tmp_path: Path) -> None:

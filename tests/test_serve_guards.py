@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,21 +17,7 @@ from unreel.detector.serve.receiving import Receiver
 from unreel.detector.serve.settings import ServeSettings
 from unreel.detector.serve.uploads import Uploads
 
-TESTS = Path(__file__).parent
 TOKEN = "0123456789abcdef"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def workers_find_the_judges() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(TESTS))
-        yield
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    with running(tmp_path_factory.mktemp("server"), judge=QUICK) as found:
-        yield found
 
 
 @pytest.mark.parametrize(
