@@ -10,13 +10,13 @@ from threading import Semaphore
 from typing import Annotated, Any
 from urllib.parse import parse_qs
 
-import jinja2
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from unreel.detector.jsonin import from_json
 from unreel.detector.report.page import PageOptions, render
+from unreel.detector.report.templating import environment
 from unreel.detector.serve.answers import compared
 from unreel.detector.serve.api import ClipId, answers
 from unreel.detector.serve.comparing import rows_of, side_of
@@ -48,7 +48,7 @@ def pages(service: Service) -> APIRouter:
 
     def page(request: Request, name: str, status: int = 200, **content: Any) -> HTMLResponse:
         say = Words(language_of(request))
-        template = _environment().get_template(name)
+        template = environment(_HERE / "templates").get_template(name)
         answer = HTMLResponse(template.render(say=say, other=say.other, **content), status)
         if "lang" in request.query_params:
             answer.set_cookie(
@@ -146,7 +146,7 @@ def pages(service: Service) -> APIRouter:
 
 def problem_page(request: Request, status: int, message: str) -> HTMLResponse:
     """An error for somebody who looks at a page."""
-    template = _environment().get_template("problem.html.j2")
+    template = environment(_HERE / "templates").get_template("problem.html.j2")
     return HTMLResponse(template.render(say=Words(language_of(request)), message=message), status)
 
 
@@ -197,13 +197,3 @@ def shape_of(schema: dict[str, Any]) -> str:
 @cache
 def _source(name: str) -> bytes:
     return (_HERE / "static" / name).read_bytes()
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE / "templates"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
