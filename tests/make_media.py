@@ -96,9 +96,12 @@ def write_video(
     path = folder / f"{name}{recipe.suffix}"
     if frames is None:
         frames = numbered_frames(recipe.frames, recipe.width, recipe.height)
-    with ordinary_priority(), av.open(
-        str(path), "w", format=recipe.format, container_options=recipe.muxer_options
-    ) as out:
+    with (
+        ordinary_priority(),
+        av.open(
+            str(path), "w", format=recipe.format, container_options=recipe.muxer_options
+        ) as out,
+    ):
         sound = out.add_stream("aac", rate=48000) if recipe.audio else None
         stream = _video_stream(out, recipe, frames.shape[2], frames.shape[1])
         for packet in _encoded(stream, frames, recipe):
