@@ -10,7 +10,9 @@ also after --seconds. --planted may be given more than once.
 `reference` writes detector/reference.json from the camera clips. Both are for an idle machine.
 `tables` never judges a clip by a threshold that its own group took part in: thresholds are chosen
 on the camera clips of the other folds (unreel.data.splits). With --detector FILE both modes are
-measured; they are printed apart.
+measured; they are printed apart. With --hands DIR (`unreel models pull hands`) only hands are
+counted, and --faces FILE tells how many people there are: the third mode, which is printed together
+with what is found without any detector.
 """
 
 from __future__ import annotations
@@ -32,8 +34,13 @@ from unreel.data.manifest import read_manifest
 from unreel.detector.config import EVIDENCE_LANES, Limits
 from unreel.detector.detecting import ObjectDetector
 from unreel.detector.evidence import EvidenceLanes
+from unreel.detector.faces.finding import FaceDetector
+from unreel.detector.hands.finding import HandDetector
 from unreel.detector.lanes.cadence import HELD, HELD_STATISTIC
 from unreel.detector.lanes.flight import FALL_STATISTIC, FLIGHT_STATISTIC
+from unreel.detector.lanes.hand_numbers import CODE as LIMBS
+from unreel.detector.lanes.hand_numbers import TOO_MANY
+from unreel.detector.lanes.limb_counts import CHANGED
 from unreel.detector.lanes.object_counts import STATISTIC as count_statistic
 from unreel.detector.lanes.objects import TWICE, ObjectsLane
 from unreel.detector.lanes.particles import STATISTIC as PARTICLE_STATISTIC
@@ -42,7 +49,7 @@ from unreel.detector.media import open_media
 from unreel.detector.object_tracks import track_objects
 from unreel.detector.records import Finding
 from unreel.detector.reference import PATH, as_dict
-from unreel.detector.scenes import ClipScenes
+from unreel.detector.scenes import ClipScenes, Finders
 from unreel.detector.shots import find_shots
 
 _RARE_LAWS = [
@@ -59,6 +66,7 @@ NEVER_SEEN = {
     ],
     ("plain", "physics"): _RARE_LAWS,
     ("detector", "physics"): _RARE_LAWS,
+    ("hands", "objects"): [(LIMBS, CHANGED), (LIMBS, TOO_MANY)],
     ("plain", "residual"): [(HELD, HELD_STATISTIC)],
     ("detector", "residual"): [(HELD, HELD_STATISTIC)],
 }
@@ -73,6 +81,9 @@ MAX_BOXES = 12
 def measure(args: argparse.Namespace) -> None:
     """Candidates of all clips, a line of JSON for each clip, lane and mode."""
     detector = None if args.detector is None else ObjectDetector(args.detector)
+    if args.hands is not None:
+        find_faces = None if args.faces is None else FaceDetector(args.faces)
+        finders = Finders(hands=HandDetector(args.hands), faces=find_faces)
     clips = [
         (c.path, c.path.name, "real" if c.label == "real" else "generated")
         for c in read_manifest(args.manifest)
@@ -82,6 +93,8 @@ def measure(args: argparse.Namespace) -> None:
     clips.sort(key=lambda clip: ("real", "planted", "generated").index(clip[2]))
     args.into.mkdir(parents=True, exist_ok=True)
     target = args.into / ("plain.jsonl" if detector is None else "both.jsonl")
+    if args.hands is not None:
+        target = args.into / "hands.jsonl"
     done = {row.clip for row in read_rows([target])} if target.exists() else set()
     started = time.monotonic()
     with target.open("a", encoding="utf-8") as out:
@@ -90,7 +103,8 @@ def measure(args: argparse.Namespace) -> None:
                 continue
             if args.seconds and time.monotonic() - started > args.seconds:
                 raise SystemExit(f"{number - 1} of {len(clips)} clips; call again to go on")
-            rows = [{"clip": name, "set": kind, **row} for row in measured(path, detector)]
+            found = hands_of(path, finders) if args.hands else measured(path, detector)
+            rows = [{"clip": name, "set": kind, **row} for row in found]
             out.write("".join(json.dumps(row) + "\n" for row in rows))
             out.flush()
             print(f"{number}/{len(clips)} {name}", flush=True)
@@ -125,6 +139,16 @@ def measured(path: Path, detector: ObjectDetector | None) -> Iterator[dict[str, 
             }  # fmt: skip
 
 
+def hands_of(path: Path, finders: Finders) -> Iterator[dict[str, Any]]:
+    """The row of one clip in the mode that counts hands."""
+    with open_media(path, Limits(wall_seconds_per_request=120)) as reader:
+        lanes = EvidenceLanes((ObjectsLane.name,), reader, finders)
+        shots = find_shots(reader, closer=lanes.closer, glance=lanes.glance)
+        found, _ = lanes.candidates(shots)
+    counted = [short(f) for f in found if f.code == LIMBS]
+    yield {"lane": ObjectsLane.name, "mode": "hands", "flow": None, "findings": counted}
+
+
 def named(clip: ClipScenes, detector: ObjectDetector) -> ClipScenes:
     """The same scenes with the things that a detector sees in them, as build_scene would."""
     scenes = []
@@ -149,7 +173,9 @@ def reference(args: argparse.Namespace) -> None:
     """Write reference.json from the camera clips."""
     real = {c.path.name for c in read_manifest(args.manifest) if c.label == "real"}
     rows = read_rows(args.rows)
-    modes: dict[str, Any] = {"plain": {}, "detector": {}}
+    # Modes of which no rows are given stay as they were measured.
+    modes: dict[str, Any] = json.loads(PATH.read_text(encoding="utf-8"))["modes"]
+    modes |= {row.mode: {} for row in rows}
     for mode, lane in sorted({(row.mode, row.lane) for row in rows}):
         of_lane = [row for row in rows if (row.mode, row.lane) == (mode, lane)]
         camera = [row for row in of_lane if row.kind == "real" and row.clip in real]
@@ -185,6 +211,8 @@ def main() -> None:
         if name == "measure":
             sub.add_argument("--into", type=Path, required=True)
             sub.add_argument("--detector", type=Path)
+            sub.add_argument("--hands", type=Path, help="folder of `unreel models pull hands`")
+            sub.add_argument("--faces", type=Path, help="with --hands: CenterFace or YuNet")
             sub.add_argument("--seconds", type=float, help="stop after so long, to go on later")
         if name == "tables":
             sub.add_argument("--events", type=Path, help="JSON: name -> [start, end, what]")

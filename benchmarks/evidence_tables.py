@@ -19,6 +19,11 @@ from unreel.detector.detecting import overlap
 from unreel.detector.reference import threshold_for
 
 FOLDS = 5
+MODES = {
+    "plain": "without a detector",
+    "detector": "with an object detector",
+    "hands": "with a hand detector",
+}
 MIN_SPAN = 0.6
 """Seconds that instants are widened to before their overlap in time is taken, truth and finding
 alike: a thing that is gone between two frames has no length of its own."""
@@ -227,11 +232,13 @@ def tables(args: argparse.Namespace) -> None:
     clips = read_manifest(args.manifest)
     planted = [p for _, p in planted_in(args.planted)]
     rows = read_rows(args.rows)
-    for mode in ("plain", "detector"):
+    for mode, words in MODES.items():
         of_mode = [row for row in rows if row.mode == mode]
         if not of_mode:
             continue
-        words = "without a detector" if mode == "plain" else "with an object detector"
+        if mode == "hands":  # what it adds to a scan without a detector
+            seen = {row.clip for row in of_mode}
+            of_mode += [row for row in rows if row.mode == "plain" and row.clip in seen]
         lanes = ", ".join(sorted({row.lane for row in of_mode}))
         print(f"\n=== {words}; lanes {lanes}; thresholds out of fold, {FOLDS} folds by group")
         told = OutOfFold(of_mode, clips, planted).said()

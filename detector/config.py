@@ -75,5 +75,8 @@ class ScanConfig:
     """ONNX file that names objects; None = whatever moves or changes is a thing."""
     face_detector: str | None = None
     """ONNX file that finds faces; None = that of `unreel models pull faces`, if it was fetched."""
+    hand_detector: str | None = None
+    """Folder with the networks that find hands (`unreel models pull hands`); None = no hand is
+    looked for, for it costs about as much as all other evidence."""
     trust_lists: tuple[str, ...] = ()
     """PEM files with the certificates of C2PA signers to trust."""

@@ -15,14 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unreel.detector.dense import DenseFrames, plan_dense
-from unreel.detector.detecting import ObjectDetector
 from unreel.detector.errors import MediaError
 from unreel.detector.lanes.objects import ObjectsLane
 from unreel.detector.lanes.physics import PhysicsLane
 from unreel.detector.lanes.residual import ResidualLane
 from unreel.detector.records import Evidence, Failed, Finding, Measured, Shot, Skipped
 from unreel.detector.reference import load_reference
-from unreel.detector.scenes import ClipScenes, build_scene
+from unreel.detector.scenes import ClipScenes, Finders, build_scene
 
 if TYPE_CHECKING:
     from unreel.detector.media import Reader
@@ -57,7 +56,7 @@ class EvidenceLanes:
     Args:
         names: Of LANES.
         reader: An open video.
-        detector: Names objects; None = whatever moves is a thing.
+        finders: Of objects, hands and faces in single frames; None = whatever moves is a thing.
         max_findings: Strongest findings of each lane that are kept.
         threads: That share the work; 0 = as many as there are cores.
     """
@@ -66,14 +65,14 @@ class EvidenceLanes:
         self,
         names: Sequence[str],
         reader: Reader,
-        detector: ObjectDetector | None = None,
+        finders: Finders | None = None,
         max_findings: int = 8,
         threads: int = 0,
     ) -> None:
         self._lanes: dict[str, EvidenceLane] = {name: LANES[name]() for name in names}
         self._failed: dict[str, Failed] = {}
         self._reader = reader
-        self._detector = detector
+        self._finders = finders or Finders()
         self._max_findings = max_findings
         self._threads = threads
         self.closer: DenseFrames | None = None
@@ -131,7 +130,7 @@ class EvidenceLanes:
         if not stretches:
             return "no shot with at least 6 frames in a row"
         try:
-            scenes = tuple(build_scene(s, self._detector, self._threads) for s in stretches)
+            scenes = tuple(build_scene(s, self._finders, self._threads) for s in stretches)
         except Exception as error:
             for name in self._lanes:
                 self._fail(name, error)
@@ -142,7 +141,9 @@ class EvidenceLanes:
         if name not in self._failed:
             try:
                 found = lane.candidates(clip)
-                reference = load_reference("detector" if self._detector else "plain")
+                reference = load_reference("detector" if self._finders.objects else "plain")
+                if self._finders.hands:
+                    reference = reference.joined(load_reference("hands"))
                 kept = strongest(reference.judged(found), self._max_findings)
                 return Measured(name, None, (), kept)
             except Exception as error:

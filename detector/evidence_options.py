@@ -15,6 +15,17 @@ Command = Callable[..., Any]
 DEFAULTS = ScanConfig()
 
 
+class HandFolder(click.Path):
+    """A folder by path, or `hands` for what `unreel models pull hands` fetched."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The folder."""
+        from unreel.detector.hands.published import NAME, place
+
+        known = str(value) == NAME and not Path(NAME).is_dir()
+        return super().convert(place() if known else value, param, ctx)
+
+
 def chosen_lanes(text: str) -> tuple[str, ...]:
     """The lanes that --lanes names, in the order of the report.
 
@@ -73,6 +84,13 @@ _EVIDENCE = (
         metavar="FILE",
         help="YuNet or CenterFace as ONNX, for the lane faces.  "
         "[default: what `unreel models pull faces` fetched]",
+    ),
+    click.option(
+        "--hand-detector",
+        type=HandFolder(path_type=Path),
+        metavar="hands|DIR",
+        help="Count hands with what `unreel models pull hands` fetched.  "
+        "[default: none, for it takes time]",
     ),
     click.option(
         "--explain",

@@ -14,6 +14,7 @@ _NOT_LOOKED_FOR = "not-looked-for"
 _MODES: tuple[tuple[Mode, str], ...] = (
     ("plain", "no detector"),
     ("detector", "with --object-detector"),
+    ("hands", "with --hand-detector"),
 )
 
 
@@ -76,9 +77,12 @@ def _how_often(found: Explanation) -> list[str]:
     shown = "How often camera footage shows it"
     if found.lane == "faces":  # it has a calibration of its own
         return [f"{shown}: each finding says in how many camera clips with faces it is as strong"]
-    return [
-        f"{shown} ({words}): {often(found.code, load_reference(mode))}" for mode, words in _MODES
+    measured = [
+        f"{shown} ({words}): {often(found.code, load_reference(mode))}"
+        for mode, words in _MODES
+        if any(name == found.code for name, _ in load_reference(mode).codes)
     ]
+    return measured or [f"{shown}: not measured, so it is not reported"]
 
 
 def often(code: str, reference: Reference) -> str:

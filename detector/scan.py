@@ -18,8 +18,9 @@ from unreel.detector.errors import MediaError
 from unreel.detector.evidence import EvidenceLanes
 from unreel.detector.faces.finding import FaceDetector, load_face_detector
 from unreel.detector.faces.published import chosen
+from unreel.detector.hands.finding import HandDetector, load_hand_detector
 from unreel.detector.identity import fingerprint
-from unreel.detector.lanes import faces
+from unreel.detector.lanes import faces, objects
 from unreel.detector.lanes.guard import GuardedLane
 from unreel.detector.lanes.learned import NAME, LearnedLane
 from unreel.detector.lanes.provenance import look_at
@@ -27,6 +28,7 @@ from unreel.detector.media import Reader, open_media
 from unreel.detector.model import load_model
 from unreel.detector.records import Report, Sample, ScanError, Window
 from unreel.detector.sampling import plan_windows
+from unreel.detector.scenes import Finders
 from unreel.detector.shots import find_shots, is_seen_whole, shots_of, split_at_cut
 from unreel.detector.stages import Progress, Stages
 from unreel.detector.verdict import POOLED, calibrated, decide, score_shots, within_reach
@@ -69,6 +71,7 @@ def scan_video(
     model.calibration.operating_point(config.fpr, POOLED)  # raises what no file can change
     _detector(config)  # the same
     _face_detector(config)  # the same
+    _hand_detector(config)  # the same
     stages = Stages(progress)
     stages.enter("provenance", "reading what it says of itself")
     provenance = _provenance(os.fsdecode(path), config)
@@ -121,7 +124,8 @@ def _judge(
 ) -> Report:
     stages.enter("shots", "looking for cuts")
     names = [name for name in config.lanes if name in EVIDENCE_LANES]
-    beside = EvidenceLanes(names, reader, _detector(config), config.max_findings, config.threads)
+    finders = Finders(_detector(config), _hand_detector(config), _face_detector(config))
+    beside = EvidenceLanes(names, reader, finders, config.max_findings, config.threads)
     sampling = replace(model.sampling, max_windows=config.max_windows or model.sampling.max_windows)
     likely = _frames_if_uncut(reader, sampling)
     shots = find_shots(reader, likely, closer=beside.closer, glance=beside.glance)
@@ -197,6 +201,13 @@ def _face_detector(config: ScanConfig) -> FaceDetector | None:
     """What finds faces: the file that was named, else the published one where it was fetched."""
     path = chosen(config.face_detector, config.lanes)
     return load_face_detector(str(path)) if path else None
+
+
+def _hand_detector(config: ScanConfig) -> HandDetector | None:
+    """What finds hands, where it was asked for; the lane objects counts them."""
+    if config.hand_detector is None or objects.NAME not in config.lanes:
+        return None
+    return load_hand_detector(config.hand_detector)
 
 
 def _frames_if_uncut(reader: Reader, sampling: SamplingConfig) -> list[int]:

@@ -54,6 +54,7 @@ class ScanOptions:
     max_findings: int
     object_detector: Path | None
     face_detector: Path | None
+    hand_detector: Path | None
     fail_over: float | None
     time_limit: float
     memory_limit: int
@@ -88,6 +89,7 @@ class ScanOptions:
             max_findings=self.max_findings,
             object_detector=None if self.object_detector is None else str(self.object_detector),
             face_detector=None if self.face_detector is None else str(self.face_detector),
+            hand_detector=None if self.hand_detector is None else str(self.hand_detector),
             trust_lists=checked_trust_lists(self.trust_lists) if self.trust_lists else (),
         )
 

@@ -10,11 +10,25 @@ from numpy.typing import NDArray
 
 from unreel.detector.dense import Stretch
 from unreel.detector.detecting import Detection, ObjectDetector, moving_things
+from unreel.detector.faces.finding import FaceDetector
+from unreel.detector.hands.finding import HandDetector
+from unreel.detector.hands.following import HandSeries, face_boxes, follow_hands
 from unreel.detector.local_changes import LocalChange, find_changes
 from unreel.detector.object_tracks import ObjectTrack, track_objects
 from unreel.detector.records import Media, Shot
 from unreel.detector.step_maps import StepMaps, map_steps
 from unreel.detector.tracking import CameraMotion, PointTracks, follow, greys
+
+
+@dataclass(frozen=True, slots=True)
+class Finders:
+    """What finds things in single frames; None = is not looked for."""
+
+    objects: ObjectDetector | None = None
+    """Names objects; None = whatever moves is a thing."""
+    hands: HandDetector | None = None
+    faces: FaceDetector | None = None
+    """Tells how many people there are, where hands are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +45,8 @@ class Scene:
     """Of a detector, or what moves against the camera."""
     has_names: bool
     """Objects come from a detector and have classes."""
+    hands: HandSeries | None = None
+    """None = they were not looked for."""
 
     def displayed(
         self, index: int, box: Sequence[float]
@@ -53,16 +69,16 @@ class ClipScenes:
     """(F,)"""
 
 
-def build_scene(
-    stretch: Stretch, detector: ObjectDetector | None = None, threads: int = 0
-) -> Scene:
+def build_scene(stretch: Stretch, finders: Finders | None = None, threads: int = 0) -> Scene:
     """Follow points, camera and objects through a stretch and find what changes at once.
 
     Args:
         stretch: Frames in a row.
-        detector: Names objects; None = whatever moves is a thing.
+        finders: Of objects, hands, faces; None = whatever moves is a thing, and no more.
         threads: That share the work; 0 = as many as there are cores. They change no result.
     """
+    finders = finders or Finders()
+    detector = finders.objects
     grey, frames = greys(stretch), stretch.frames
     steps = map_steps(frames, grey, threads)
     points, camera = follow(grey, steps)
@@ -73,4 +89,8 @@ def build_scene(
         found = [[], *(moving_things(step, camera, i) for i, step in enumerate(steps, start=1))]
     objects = track_objects(found, stretch.pts_seconds, frames, camera)
     changes = find_changes(steps, frames)
-    return Scene(stretch, points, camera, steps, changes, objects, detector is not None)
+    hands = None
+    if finders.hands is not None:
+        find_faces = None if finders.faces is None else face_boxes(finders.faces)
+        hands = follow_hands(stretch, steps, finders.hands, find_faces)
+    return Scene(stretch, points, camera, steps, changes, objects, detector is not None, hands)

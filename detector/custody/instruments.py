@@ -13,6 +13,7 @@ from unreel.detector.audit.chain import digest
 from unreel.detector.audit.settings import settings_of
 from unreel.detector.errors import ModelError
 from unreel.detector.faces.published import chosen
+from unreel.detector.hands.finding import FILES
 
 PACKAGES = ("decord2", "av", "onnxruntime", "numpy", "opencv-python-headless", "c2pa-python")
 """Distributions that take part in a result; those that are not installed are left out."""
@@ -22,6 +23,7 @@ def instruments(
     model_folder: Path | None,
     object_detector: str | Path | None = None,
     face_detector: str | Path | None = None,
+    hand_detector: str | Path | None = None,
 ) -> dict[str, Any]:
     """Everything that decides what comes out, by hash.
 
@@ -30,6 +32,7 @@ def instruments(
         object_detector: ONNX file of --object-detector; None = none took part, and none is named.
         face_detector: ONNX file that found faces, with which the faces model took part too;
             None = no face was looked for.
+        hand_detector: Folder of --hand-detector; None = no hand was looked for.
 
     Raises:
         ModelError: A file of a model or a detector cannot be read.
@@ -47,6 +50,11 @@ def instruments(
             "--face-detector named or `unreel models pull faces` fetched",
         )
         named["face_model"] = face_model()
+    if hand_detector is not None:
+        whence = "--hand-detector named, of `unreel models pull hands`"
+        named["hand_detector"] = {
+            name: _detector(Path(hand_detector) / name, "hand detector", whence) for name in FILES
+        }
     return named | {
         "unreel": {"version": version("unreel"), "sha256": tool_sha256()},
         "model": {

@@ -55,7 +55,10 @@ def custody_record(
         "file": _file(report),
         "container": container_dump(report.path),
         "instruments": instruments(
-            model_folder, config.object_detector, chosen(config.face_detector, config.lanes)
+            model_folder,
+            config.object_detector,
+            chosen(config.face_detector, config.lanes),
+            config.hand_detector,
         ),
         "settings": settings,
         "settings_sha256": digest(settings),

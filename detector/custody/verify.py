@@ -158,15 +158,18 @@ def _instruments(record: dict[str, Any], model_folder: Path | None) -> list[Chec
     recorded = _dict(record.get("instruments"))
     named = _dict(record.get("settings")).get("object_detector")
     detector = named if isinstance(named, str) and "object_detector" in recorded else None
+    named = _dict(record.get("settings")).get("hand_detector")
+    hands = named if isinstance(named, str) and "hand_detector" in recorded else None
     faces = None
     if "face_detector" in recorded:
         faces = face_detector_of(_dict(record.get("settings")))
     try:
-        here = json.loads(canonical(instruments(model_folder, detector, faces)))
+        here = json.loads(canonical(instruments(model_folder, detector, faces, hands)))
     except ModelError as error:
         return [Check("model", "not-checked", str(error))]
     checks = []
-    optional = [name for name in ("object_detector", "face_detector", "face_model") if name in here]
+    known = ("object_detector", "face_detector", "face_model", "hand_detector")
+    optional = [name for name in known if name in here]
     if "face_detector" in recorded and faces is None:
         checks.append(Check("face_detector", "not-checked", "there is none here: " + NO_DETECTOR))
     for name in ("unreel", "model", "libraries", *optional):

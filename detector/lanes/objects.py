@@ -1,7 +1,8 @@
 """Objects lane: do things come, go, double or change into others without a cause that one can see?
 
 Measures: compact places that change at once while everything around goes on (local_changes.py),
-    and, with a detector, how many things of a class there are over time (object_tracks.py).
+    and, with a detector, how many things of a class there are over time (object_tracks.py), and
+    how many hands, with a detector of these (limb_counts.py).
 Why generators leave it: they have no list of the things in a scene; what is hidden, small or
     crowded is painted anew from frame to frame.
 Blind: things that fade over seconds, crowds, low frame rates, what happens at the frame's edge.
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from unreel.detector.lanes.limb_counts import limb_candidates
 from unreel.detector.lanes.object_counts import count_candidates
 from unreel.detector.local_changes import LocalChange, likeness
 from unreel.detector.records import Finding
@@ -75,6 +77,7 @@ class ObjectsLane:
             found += _of_changes(scene)
             if scene.has_names:
                 found += count_candidates(scene)
+            found += limb_candidates(scene)
         return found
 
 

@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from unreel.detector.config import ScanConfig
 from unreel.detector.faces.judging import load_face_model
 from unreel.detector.faces.published import chosen
+from unreel.detector.hands.finding import FILES
 from unreel.detector.records import Media, Report
 from unreel.detector.report.catalogue import Catalogue
 from unreel.detector.text import CODEC_NAMES, printable
@@ -73,6 +74,10 @@ def custody_facts(report: Report, config: ScanConfig, say: Catalogue) -> Facts:
         settings.append(f"face detector {_hash_of(str(finder))}")
         info = load_face_model().info
         settings.append(f"faces model {info.name} {info.version} sha256 {info.sha256}")
+    if config.hand_detector is not None and "objects" in config.lanes:
+        settings += [
+            f"hand detector {_hash_of(os.path.join(config.hand_detector, name))}" for name in FILES
+        ]
     facts = [
         (say("fact-sha256"), report.sha256 or "\N{EN DASH}"),
         (say("fact-path"), printable(report.path)),
@@ -116,6 +121,8 @@ def command(report: Report, config: ScanConfig, model_folder: str | None = None)
         words += ["--object-detector", config.object_detector]
     if config.face_detector is not None:
         words += ["--face-detector", config.face_detector]
+    if config.hand_detector is not None:
+        words += ["--hand-detector", config.hand_detector]
     for trusted in config.trust_lists:
         words += ["--trust-list", trusted]
     path = report.path

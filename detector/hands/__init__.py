@@ -1,0 +1,1 @@
+"""Hands in a clip: found, checked, joined over time, counted."""
