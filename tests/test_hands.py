@@ -188,6 +188,7 @@ def test_anchors_and_squares_are_those_of_the_published_network() -> None:
     assert tuple(found[2 * 24 * 24]) == (0.5 / LAYERS[1][0], 0.5 / LAYERS[1][0])
     assert squares(320, 180) == [(0, 0, 180), (140, 0, 180)]
     assert squares(180, 320) == [(0, 0, 180), (0, 140, 180)]
+    assert squares(320, 8) == [(x, -36, 80) for x in (0, 80, 160, 240)], "a strip"
     assert squares(320, 300) == [(0, -10, 320)], "nearly square: one picture with a rim"
 
 

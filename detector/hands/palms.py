@@ -37,6 +37,8 @@ MAX_OVERLAP = 0.3
 MAX_SHARED = 0.6
 """Of the smaller box: palms of two squares that stand for one are cut by the border at times."""
 MAX_PER_FRAME = 24
+MAX_SQUARES = 4
+"""Of one frame: strips, as hostile files have them, must not cost a hundred looks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +117,17 @@ def anchors() -> NDArray[np.float64]:
 
 
 def squares(width: int, height: int) -> list[tuple[int, int, int]]:
-    """(x, y, side) of squares that cover a frame, each as wide as its shorter side."""
-    side, long = min(width, height), max(width, height)
-    count = 1 if long <= 1.15 * side else int(np.ceil(long / side))
-    if count == 1:
+    """(x, y, side) of squares that cover a frame, each as wide as its shorter side.
+
+    A nearly square frame is one, with a rim; of a narrow strip there are MAX_SQUARES, with rims.
+    """
+    short, long = min(width, height), max(width, height)
+    if long <= 1.15 * short:
         return [((width - long) // 2, (height - long) // 2, long)]
-    starts = np.linspace(0, long - side, count).round().astype(int).tolist()
-    return [(s, 0, side) if width > height else (0, s, side) for s in starts]
+    side = max(short, -(-long // MAX_SQUARES))
+    aside = (short - side) // 2
+    starts = np.linspace(0, long - side, -(-long // side)).round().astype(int).tolist()
+    return [(s, aside, side) if width > height else (aside, s, side) for s in starts]
 
 
 def _merged(
