@@ -1,7 +1,9 @@
 """What the evidence lanes find, and how often they are wrong; makes the reference in the package.
 
     unreel pairs plant CORPUS/manifest.csv planted/         # events and their lawful twins
-    python benchmarks/evidence.py measure CORPUS/manifest.csv --planted planted --into evidence/
+    unreel train-paths --manifest CORPUS/manifest.csv --planted others/ --out runs/paths
+    python benchmarks/evidence.py measure CORPUS/manifest.csv --planted planted --into evidence/ \
+        --path-heads runs/paths
     python benchmarks/evidence.py reference CORPUS/manifest.csv evidence/*.jsonl
     python benchmarks/evidence.py tables CORPUS/manifest.csv evidence/*.jsonl --planted planted
 
@@ -27,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from evidence_rows import allowed, maxima, planted_in, read_rows
+from evidence_rows import MARGIN, allowed, maxima, planted_in, read_rows
 from evidence_tables import tables
 
 from unreel.data.manifest import read_manifest
@@ -47,10 +49,12 @@ from unreel.detector.lanes.particles import STATISTIC as PARTICLE_STATISTIC
 from unreel.detector.lanes.passing import STATISTIC as PASSING_STATISTIC
 from unreel.detector.media import open_media
 from unreel.detector.object_tracks import track_objects
+from unreel.detector.path_judge import PathHead, load_path_head
 from unreel.detector.records import Finding
 from unreel.detector.reference import PATH, as_dict
 from unreel.detector.scenes import ClipScenes, Finders
 from unreel.detector.shots import find_shots
+from unreel.training.path_run import fold_of, fold_of_each
 
 _RARE_LAWS = [
     ("inverted-gravity", FLIGHT_STATISTIC),
@@ -89,6 +93,9 @@ def measure(args: argparse.Namespace) -> None:
         for c in read_manifest(args.manifest)
     ]
     clips += [(path, p.file, "planted") for path, p in planted_in(args.planted)]
+    heads = args.path_heads
+    fold = fold_of_each(read_manifest(args.manifest))
+    fold |= {p.file: fold_of(p, fold) for _, p in planted_in(args.planted)}
     # What thresholds are made of comes first: a run that is cut short has them.
     clips.sort(key=lambda clip: ("real", "planted", "generated").index(clip[2]))
     args.into.mkdir(parents=True, exist_ok=True)
@@ -103,17 +110,20 @@ def measure(args: argparse.Namespace) -> None:
                 continue
             if args.seconds and time.monotonic() - started > args.seconds:
                 raise SystemExit(f"{number - 1} of {len(clips)} clips; call again to go on")
-            found = hands_of(path, finders) if args.hands else measured(path, detector)
+            head = None if heads is None else load_path_head(heads / f"fold{fold[name]}.npz")
+            found = hands_of(path, finders) if args.hands else measured(path, detector, head)
             rows = [{"clip": name, "set": kind, **row} for row in found]
             out.write("".join(json.dumps(row) + "\n" for row in rows))
             out.flush()
             print(f"{number}/{len(clips)} {name}", flush=True)
 
 
-def measured(path: Path, detector: ObjectDetector | None) -> Iterator[dict[str, Any]]:
+def measured(
+    path: Path, detector: ObjectDetector | None, head: PathHead | None = None
+) -> Iterator[dict[str, Any]]:
     """Rows of one clip in one mode or in both, decoded once."""
     with open_media(path, Limits(wall_seconds_per_request=120)) as reader:
-        lanes = EvidenceLanes(EVIDENCE_LANES, reader)
+        lanes = EvidenceLanes(EVIDENCE_LANES, reader, Finders(paths=head))
         shots = find_shots(reader, closer=lanes.closer, glance=lanes.glance)
         found, clip = lanes.candidates(shots)
     flow = None
@@ -185,9 +195,9 @@ def reference(args: argparse.Namespace) -> None:
         # What no camera clip shows at all is measured too: its threshold is 0.
         known = [*maxima(of_lane), *NEVER_SEEN.get((mode, lane), ())]
         values = {key: list(strongest.get(key, {}).values()) for key in known}
-        shares = {code: allowed(code) for code, _ in values}
+        shares = {key: allowed(key) for key in values}
         clips = len({row.clip for row in camera})
-        for code, statistics in as_dict(values, clips, shares).items():
+        for code, statistics in as_dict(values, clips, shares, MARGIN).items():
             modes[mode].setdefault(code, {}).update(statistics)
         print(f"{mode} {lane}: {len(values)} statistics of {clips} camera clips")
     PATH.write_text(json.dumps({"modes": modes}, separators=(",", ":")) + "\n", encoding="utf-8")
@@ -211,6 +221,10 @@ def main() -> None:
         if name == "measure":
             sub.add_argument("--into", type=Path, required=True)
             sub.add_argument("--detector", type=Path)
+            sub.add_argument(
+                "--path-heads", type=Path,
+                help="folder of `unreel train-paths`: each clip by the head that has not seen it",
+            )  # fmt: skip
             sub.add_argument("--hands", type=Path, help="folder of `unreel models pull hands`")
             sub.add_argument("--faces", type=Path, help="with --hands: CenterFace or YuNet")
             sub.add_argument("--seconds", type=float, help="stop after so long, to go on later")

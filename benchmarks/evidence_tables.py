@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from evidence_rows import Key, Row, allowed, maxima, planted_in, read_rows
+from evidence_rows import MARGIN, Key, Row, allowed, maxima, planted_in, read_rows
 
 from unreel.data.manifest import Clip, read_manifest
 from unreel.data.pairs.truth import Planted
@@ -67,7 +67,8 @@ class OutOfFold:
             of_lane = [row for row in train if row.lane == lane]
             clips = len({row.clip for row in of_lane})
             for key, by_clip in maxima(of_lane).items():
-                found[key] = threshold_for(list(by_clip.values()), clips, allowed(key[0]))
+                limit = threshold_for(list(by_clip.values()), clips, allowed(key))
+                found[key] = limit + MARGIN.get(key, 0.0)
         return found
 
     def said(self) -> dict[tuple[str, str], list[Said]]:

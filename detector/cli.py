@@ -36,6 +36,7 @@ from unreel.detector.commands import Lazy, LazyGroup
         "pairs": "Make clips for training and for tests out of camera footage.",
         "bias": "Audit a set of clips for shortcuts.",
         "train-faces": "Fit and measure the faces lane.",
+        "train-paths": "Train the head that sees things morph, bend, grow.",
         "retrain": "Teach a model a new generator.",
         "data": "Pack training sets as shards.",
     },

@@ -10,7 +10,6 @@ from pathlib import Path
 from unreel.detector.errors import UsageError
 from unreel.detector.reference import Mode, Reference, load_reference
 
-_NOT_LOOKED_FOR = "not-looked-for"
 _MODES: tuple[tuple[Mode, str], ...] = (
     ("plain", "no detector"),
     ("detector", "with --object-detector"),
@@ -32,12 +31,7 @@ class Explanation:
 @cache
 def explanations() -> dict[str, Explanation]:
     """All codes that a finding can have, in the order of codes.toml."""
-    return {code: Explanation(code, **row) for code, row in _rows() if code != _NOT_LOOKED_FOR}
-
-
-def not_looked_for() -> dict[str, str]:
-    """What no lane finds although people do, and why."""
-    return dict(_rows())[_NOT_LOOKED_FOR]
+    return {code: Explanation(code, **row) for code, row in _rows()}
 
 
 def _rows() -> list[tuple[str, dict[str, str]]]:
@@ -56,8 +50,6 @@ def explain(code: str) -> str:
         UsageError: There is no such code.
     """
     known = explanations()
-    if code in not_looked_for():
-        return f"{code} is not looked for.\n\nWhy: {not_looked_for()[code]}"
     if code not in known:
         raise UsageError(f"--explain {code!r}: no such code; there are {', '.join(known)}")
     found = known[code]

@@ -122,19 +122,23 @@ def threshold_for(maxima: Sequence[float], clips: int, allowed: float) -> float:
 def as_dict(
     maxima: Mapping[tuple[str, str], Sequence[float]],
     clips: int,
-    allowed: Mapping[str, float],
+    allowed: Mapping[tuple[str, str], float],
+    margin: Mapping[tuple[str, str], float] | None = None,
 ) -> dict[str, Any]:
     """One mode of reference.json from the strongest candidates of each clip.
 
     Args:
         maxima: By code and statistic.
         clips: All clips.
-        allowed: Share of clips that may have a finding, by code.
+        allowed: Share of clips that may have a finding, likewise.
+        margin: Added to the threshold, likewise; None = nothing.
     """
     made: dict[str, Any] = {}
     for (code, statistic), values in sorted(maxima.items()):
+        limit = threshold_for(values, clips, allowed[code, statistic])
+        limit += (margin or {}).get((code, statistic), 0.0)
         made.setdefault(code, {})[statistic] = {
-            "threshold": round(threshold_for(values, clips, allowed[code]) + 5e-5, 4),
+            "threshold": round(limit + 5e-5, 4),
             "clips": clips,
             "maxima": [round(v, 3) for v in sorted(values, reverse=True)],
         }

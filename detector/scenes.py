@@ -15,6 +15,7 @@ from unreel.detector.hands.finding import HandDetector
 from unreel.detector.hands.following import HandSeries, face_boxes, follow_hands
 from unreel.detector.local_changes import LocalChange, find_changes
 from unreel.detector.object_tracks import ObjectTrack, track_objects
+from unreel.detector.path_judge import PathHead, PathPeak, load_path_head, path_peaks
 from unreel.detector.records import Media, Shot
 from unreel.detector.step_maps import StepMaps, map_steps
 from unreel.detector.tracking import CameraMotion, PointTracks, follow, greys
@@ -29,6 +30,8 @@ class Finders:
     hands: HandDetector | None = None
     faces: FaceDetector | None = None
     """Tells how many people there are, where hands are counted."""
+    paths: PathHead | None = None
+    """Judges the ways of places; None = the head of the package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,8 @@ class Scene:
     """Objects come from a detector and have classes."""
     hands: HandSeries | None = None
     """None = they were not looked for."""
+    odd_paths: tuple[PathPeak, ...] = ()
+    """Places whose way looks like an event that no camera records."""
 
     def displayed(
         self, index: int, box: Sequence[float]
@@ -76,6 +81,9 @@ def build_scene(stretch: Stretch, finders: Finders | None = None, threads: int =
         stretch: Frames in a row.
         finders: Of objects, hands, faces; None = whatever moves is a thing, and no more.
         threads: That share the work; 0 = as many as there are cores. They change no result.
+
+    Raises:
+        ModelError: The head of the package cannot be used.
     """
     finders = finders or Finders()
     detector = finders.objects
@@ -93,4 +101,6 @@ def build_scene(stretch: Stretch, finders: Finders | None = None, threads: int =
     if finders.hands is not None:
         find_faces = None if finders.faces is None else face_boxes(finders.faces)
         hands = follow_hands(stretch, steps, finders.hands, find_faces)
-    return Scene(stretch, points, camera, steps, changes, objects, detector is not None, hands)
+    odd = path_peaks(stretch, steps, camera, finders.paths or load_path_head())
+    named = detector is not None
+    return Scene(stretch, points, camera, steps, changes, objects, named, hands, odd)

@@ -150,7 +150,7 @@ def test_a_threshold_lets_through_the_allowed_share_of_clips(
     clips = len(values) + others + 1
     threshold = threshold_for(values, clips, allowed)
     assert sum(v >= threshold for v in values) <= allowed * clips
-    made = as_dict({("a", "s"): values}, clips, {"a": allowed})
+    made = as_dict({("a", "s"): values}, clips, {("a", "s"): allowed})
     stored = from_dict(json.loads(json.dumps(made))).codes["a", "s"]
     assert sum(v >= stored.threshold for v in values) <= allowed * clips
     assert stored.seen_in(0.0) == len(values)

@@ -16,6 +16,7 @@ from unreel.detector.detecting import Detection, ObjectDetector, overlap
 from unreel.detector.errors import ModelError
 from unreel.detector.lanes.object_counts import count_candidates, count_series
 from unreel.detector.lanes.objects import ObjectsLane
+from unreel.detector.lanes.odd_paths import STATISTIC as OF_PATHS
 from unreel.detector.object_tracks import track_objects
 from unreel.detector.records import Finding, Media, Shot
 from unreel.detector.scenes import ClipScenes, Scene, build_scene
@@ -38,7 +39,9 @@ def found_in(stretch: Stretch) -> list[Finding]:
     scenes = (build_scene(stretch),)
     times = stretch.pts_seconds
     clip = ClipScenes(media, (Shot(0, 0.0, 2.5),), scenes, times, times == 0)
-    return ObjectsLane().candidates(clip)
+    found = ObjectsLane().candidates(clip)
+    # Weak candidates of the head over ways are everywhere: tests/test_odd_paths.py looks at these.
+    return [f for f in found if f.statistic != OF_PATHS]
 
 
 def followed(stretch: Stretch) -> tuple[PointTracks, CameraMotion]:

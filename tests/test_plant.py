@@ -196,7 +196,7 @@ def test_a_run_is_taken_up_and_gives_the_same_bytes(tmp_path: Path, clip: Path) 
 
 
 def test_few_sources_show_all_events() -> None:
-    jobs = plan([Path(str(n)) for n in range(4)], Settings(per_clip=4))
+    jobs = plan([Path(str(n)) for n in range(5)], Settings(per_clip=4))
     tried = {how for job in jobs for how in job.hows[:4]}
     assert tried == {event.how for event in EVENTS}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,9 +14,7 @@ from unreel.data.pairs.layers import render
 from unreel.data.pairs.particles import bubbles, snow_that_turns, snowfall
 from unreel.data.pairs.simulate import Law
 from unreel.data.pairs.stage import simulated
-from unreel.detector.cli import main
 from unreel.detector.dense import Stretch
-from unreel.detector.explaining import explanations, not_looked_for
 from unreel.detector.lanes.particles import rising_particles
 from unreel.detector.lanes.passing import _mixed, interpenetrations
 from unreel.detector.records import Finding
@@ -81,12 +78,3 @@ def test_snow_that_rises_is_found_and_snow_that_falls_or_bubbles_are_not() -> No
     assert rising_particles(seen(snowfall(scene, rng))) == []
     assert rising_particles(seen(bubbles(scene, rng))) == []
     assert rising_particles(seen(Edited(scene, 0.0, 1.0))) == []
-
-
-def test_what_no_lane_looks_for_is_said_with_the_reason() -> None:
-    for code, why in not_looked_for().items():
-        assert code not in explanations()
-        result = CliRunner().invoke(main, ["scan", "--explain", code])
-        assert result.exit_code == 0
-        assert "is not looked for" in result.stdout
-        assert why in result.stdout

@@ -69,6 +69,16 @@ def appear(scene: Scene, rng: np.random.Generator) -> Edited:
     return Edited(scene.swapped(new), before, now, box_end=now + INSTANT_SECONDS)
 
 
+def dissolve(scene: Scene, rng: np.random.Generator) -> Edited:
+    """Fades away while it is watched, as nothing solid does."""
+    return _faded(scene, rng, comes=False)
+
+
+def emerge(scene: Scene, rng: np.random.Generator) -> Edited:
+    """Comes into being out of nothing, slowly."""
+    return _faded(scene, rng, comes=True)
+
+
 def flicker(scene: Scene, rng: np.random.Generator) -> Edited:
     """Gone for a while, and back."""
     body, lasting = scene.body("thing"), float(rng.uniform(0.35, 0.8))
@@ -246,6 +256,14 @@ def uneven_fall(scene: Scene, rng: np.random.Generator) -> Edited:
     return Edited(scene, 0.0, last, watched=("thing", "other"))
 
 
+def _faded(scene: Scene, rng: np.random.Generator, *, comes: bool) -> Edited:
+    body, lasting = scene.body("thing"), float(rng.uniform(0.4, 1.1))
+    start = float(scene.seconds[moment(scene, body, rng, early=0.2, late=0.5, lasting=0.4)])
+    share = np.clip((scene.seconds - start) / lasting, 0, 1)
+    faint = with_poses(body, opacity=share if comes else 1 - share)
+    return Edited(scene.swapped(faint), start, min(start + lasting, float(scene.seconds[-1])))
+
+
 def flip_time(duration: float) -> float:
     """When gravity turns round: after the top of the flight."""
     return 0.35 * duration
@@ -324,5 +342,7 @@ EVENTS: tuple[Event, ...] = (
         lambda seconds: Law(second_gravity=0.35), on_cut_outs=False,
     ),
     Event("snow-up", "inverted-gravity", snow_that_turns),
+    Event("dissolve", "object-vanish", dissolve),
+    Event("emerge", "object-appear", emerge),
 )  # fmt: skip
 """In the order in which a plan goes through them."""

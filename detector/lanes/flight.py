@@ -37,6 +37,7 @@ JERK_SECONDS = 0.6
 FLIGHT_FLOOR, FALL_FLOOR = 6.0, 7.0
 """Less sharp parabolas are not kept as candidates."""
 FLIGHT_STATISTIC, FALL_STATISTIC = "sharpness of both parabolas", "log ratio x sharpness"
+JERK_STATISTIC = "widths per second"
 JERK_FLOOR = 0.1
 
 
@@ -192,7 +193,7 @@ def jerks(scene: Scene, bodies: tuple[Body, ...]) -> list[Finding]:
         )
         found.append(
             body_finding(scene, ((body, where, last),), "impossible-acceleration",
-                         "widths per second", value, checked, said)
+                         JERK_STATISTIC, value, checked, said)
         )  # fmt: skip
     return found
 

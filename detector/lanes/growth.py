@@ -15,6 +15,7 @@ from unreel.detector.records import Finding
 from unreel.detector.rigid_bodies import Body
 from unreel.detector.scenes import Scene
 
+STATISTIC = "log growth"
 GROWTH_SECONDS = 1.3
 FLOOR = 0.05
 """Weaker candidates are not kept."""
@@ -49,7 +50,7 @@ def scale_drifts(scene: Scene, bodies: tuple[Body, ...]) -> list[Finding]:
             "not excluded: it comes straight towards the camera or goes away from it",
         )
         found.append(
-            body_finding(scene, ((body, first, last),), "scale-drift", "log growth",
+            body_finding(scene, ((body, first, last),), "scale-drift", STATISTIC,
                          value, checked, said)
         )  # fmt: skip
     return found

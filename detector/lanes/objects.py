@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from unreel.detector.lanes.limb_counts import limb_candidates
 from unreel.detector.lanes.object_counts import count_candidates
+from unreel.detector.lanes.odd_paths import odd_paths
 from unreel.detector.local_changes import LocalChange, likeness
 from unreel.detector.records import Finding
 from unreel.detector.scenes import ClipScenes, Scene
@@ -74,7 +75,7 @@ class ObjectsLane:
         """What might be worth a look, of all scenes."""
         found: list[Finding] = []
         for scene in clip.scenes:
-            found += _of_changes(scene)
+            found += _of_changes(scene) + odd_paths(scene, NAME)
             if scene.has_names:
                 found += count_candidates(scene)
             found += limb_candidates(scene)

@@ -3,7 +3,8 @@
 Measures: jumps from one place to another (jumps.py); turning round in free flight, uneven falls
     and jerks (flight.py); growth without zoom or approach (growth.py); two things at one place
     (passing.py); all on groups of points that keep together (rigid_bodies.py), with the camera's
-    motion taken out; snow that turns round (particles.py), without points.
+    motion taken out; snow that turns round (particles.py) and places whose way looks like a planted
+    event (odd_paths.py), without points.
 Why generators leave it: they paint what usually comes next; no mass, contact or gravity is kept.
 Blind: soft and small things, few corners, motion blur, fast cameras, what is out of the frame.
     Ways in the picture are not ways in the world: what comes straight at the camera only grows.
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from unreel.detector.lanes.flight import inverted_gravity, jerks, uneven_fall
 from unreel.detector.lanes.growth import scale_drifts
 from unreel.detector.lanes.jumps import teleports
+from unreel.detector.lanes.odd_paths import odd_paths
 from unreel.detector.lanes.particles import rising_particles
 from unreel.detector.lanes.passing import interpenetrations
 from unreel.detector.records import Finding
@@ -44,7 +46,7 @@ class PhysicsLane:
 
 
 def _of_scene(scene: Scene) -> list[Finding]:
-    found = teleports(scene)
+    found = teleports(scene) + odd_paths(scene, NAME)
     if float(np.median(scene.camera.steadiness)) < MIN_STEADINESS:
         return found
     height, width = scene.stretch.frames.shape[1:3]
