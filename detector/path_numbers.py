@@ -221,9 +221,12 @@ def _at(ways: Ways, frame: int) -> Floats:
 
 
 def _around(picture: Floats, places: Floats, reach: int) -> Floats:
-    """(P, k) the cells within so many of each place, all channels."""
-    dy, dx = (d.ravel() for d in np.mgrid[-reach : reach + 1, -reach : reach + 1])
-    rows = np.rint(places[:, 1]).astype(np.intp)[:, None] + dy
-    columns = np.rint(places[:, 0]).astype(np.intp)[:, None] + dx
-    rows, columns = np.clip(rows, 0, len(picture) - 1), np.clip(columns, 0, picture.shape[1] - 1)
-    return np.asarray(picture[rows, columns].reshape(len(places), -1))
+    """(P, k) the cells within so many of each place, all channels; beyond the rim as at the rim."""
+    side, beyond = 2 * reach + 1, 2 * reach
+    padded = np.pad(picture, [(beyond, beyond)] * 2 + [(0, 0)] * (picture.ndim - 2), mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (side, side), axis=(0, 1))
+    rows = np.rint(places[:, 1]).astype(np.intp)
+    columns = np.rint(places[:, 0]).astype(np.intp)
+    rows = np.clip(rows, -reach, len(picture) - 1 + reach) + reach
+    columns = np.clip(columns, -reach, picture.shape[1] - 1 + reach) + reach
+    return np.asarray(windows[rows, columns].reshape(len(places), -1))
