@@ -13,6 +13,7 @@ from unreel.data.pairs.truth import Planted, read_planted
 from unreel.detector.lanes.boiling import STATISTIC as BOILING
 from unreel.detector.lanes.flight import JERK_STATISTIC as OF_JERKS
 from unreel.detector.lanes.growth import STATISTIC as OF_GROWTH
+from unreel.detector.lanes.object_counts import STATISTIC as OF_NAMES
 from unreel.detector.lanes.odd_paths import STATISTIC as OF_PATHS
 
 ALLOWED = 0.0035
@@ -28,14 +29,17 @@ ALLOWED_OTHERWISE: dict[Key, float] = {
     # None: by points alone no planted event is found, so that nothing is paid for them.
     ("impossible-acceleration", OF_JERKS): 0.0,
     ("scale-drift", OF_GROWTH): 0.0,
+    # Likewise by names: those of a detector come back by chance.
+    ("object-count-flicker", OF_NAMES): 0.0,
 }
 MARGIN: dict[Key, float] = {
     ("identity-morph", OF_PATHS): 1.75,
     ("rigidity-break", OF_PATHS): 0.75,
     ("impossible-acceleration", OF_PATHS): 2.5,
+    ("object-count-flicker", OF_NAMES): 0.5,
 }
 """Added to the threshold: clips of one group fool a trained head together, so that a group which
-it has not seen exceeds what the others show."""
+it has not seen exceeds what the others show; names come back in so few that two say little."""
 
 
 @dataclass(frozen=True, slots=True)
