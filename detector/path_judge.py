@@ -41,6 +41,8 @@ FALL = 3.0
 """A peak reaches as far in space and time as its logit falls by less."""
 PEAKS = 4
 """Of one event in one stretch."""
+_NEARBY = 6
+"""Places around a peak in which the same event is not looked for again at the same time."""
 _CLIP = 4.0
 """Spreads beyond which a number is taken as this far out."""
 _ARRAYS = ("mean", "spread", "w1", "b1", "w2", "b2", "w3", "b3")
@@ -147,23 +149,30 @@ def _peaks(event: str, logits: Floats, frames: list[int]) -> list[PathPeak]:
             first -= 1
         while last < len(strong) - 1 and strong[last + 1]:
             last += 1
-        box = _box(smoothed[at] > value - FALL, row, column)
-        boxes = tuple((frames[i], *box) for i in range(first, last + 1))
+        rows, columns = _around(smoothed[at] > value - FALL, row, column)
+        boxes = tuple((frames[i], *_box(rows, columns)) for i in range(first, last + 1))
         found.append(PathPeak(event, value, frames[first], frames[last], boxes))
-        around = (slice(max(0, row - 4), row + 5), slice(max(0, column - 4), column + 5))
-        left[max(0, first - 2) : last + 3, around[0], around[1]] = -np.inf
+        # The same event is strong nearby too, wherever the thing goes meanwhile.
+        left[max(0, first - 2) : last + 3, _wider(rows), _wider(columns)] = -np.inf
     return found
 
 
-def _box(strong: NDArray[np.bool_], row: int, column: int) -> tuple[float, float, float, float]:
-    """Around the places that hang together with the peak, small pixels."""
+def _around(strong: NDArray[np.bool_], row: int, column: int) -> tuple[slice, slice]:
+    """Rows and columns of the places that hang together with the peak."""
     import cv2
 
     _, labels = cv2.connectedComponents(strong.astype(np.uint8))
     mask = labels == labels[row, column]
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    side = STRIDE * CELL
-    wide, tall = columns[-1] + 1 - columns[0], rows[-1] + 1 - rows[0]
-    return (
-        float(columns[0] * side), float(rows[0] * side), float(wide * side), float(tall * side)
-    )  # fmt: skip
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _wider(part: slice) -> slice:
+    return slice(max(0, part.start - _NEARBY), part.stop + _NEARBY)
+
+
+def _box(rows: slice, columns: slice) -> tuple[float, float, float, float]:
+    """(x, y, w, h) small pixels."""
+    x, y = columns.start, rows.start
+    wide, tall = columns.stop - x, rows.stop - y
+    return tuple(float(STRIDE * CELL * side) for side in (x, y, wide, tall))  # type: ignore[return-value]  # four

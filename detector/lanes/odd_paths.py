@@ -77,7 +77,10 @@ def _finding(scene: Scene, peak: PathPeak) -> Finding:
     start = max(float(times[0]), float(times[peak.first]) - _WIDER_SECONDS)
     end = min(float(times[-1]), float(times[peak.last]) + _WIDER_SECONDS)
     boxes = tuple(scene.displayed(index, box) for index, *box in peak.boxes)
-    said = f"Between {start:.2f} and {end:.2f} s {kind.said}, by a network trained on such events."
+    said = (
+        f"Between {start:.2f} and {end:.2f} s {kind.said}: so a network has it that was trained "
+        "on such events."
+    )
     return Finding(
         kind.code, kind.lane, start, end, boxes, STATISTIC, peak.logit - FLOOR, None,
         kind.checked, said,
