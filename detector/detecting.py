@@ -25,8 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unreel.detector.errors import ModelError
-from unreel.detector.step_maps import CELL, StepMaps
-from unreel.detector.tracking import CameraMotion
+from unreel.detector.step_maps import CELL, StepMaps, cell_centres
+from unreel.detector.tracking import CameraMotion, shifts
 
 MIN_CONFIDENCE = 0.25
 """Weaker detections do not exist; see object_tracks.SURE for what may begin a track."""
@@ -212,10 +212,7 @@ def moving_things(step: StepMaps, camera: CameraMotion, index: int) -> list[Dete
     if camera.steadiness[index] < 0.5:
         return []
     gh, gw = step.flow.shape[:2]
-    columns, rows = np.meshgrid(np.arange(gw), np.arange(gh))
-    places = np.stack([columns, rows], axis=-1) * CELL + (CELL - 1) / 2  # (gh, gw, 2)
-    back = np.linalg.inv(np.vstack([camera.step(index), [0, 0, 1]]))[:2]
-    expected = places @ back[:, :2].T + back[:, 2] - places
+    expected = shifts(camera.between(index, index - 1), cell_centres(gh, gw))
     moves = (np.linalg.norm(step.flow - expected, axis=-1) > MIN_MOTION).astype(np.uint8)
     moves = cv2.morphologyEx(moves, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
     count, _, stats, _ = cv2.connectedComponentsWithStats(moves, connectivity=8)

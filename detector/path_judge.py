@@ -175,4 +175,5 @@ def _box(rows: slice, columns: slice) -> tuple[float, float, float, float]:
     """(x, y, w, h) small pixels."""
     x, y = columns.start, rows.start
     wide, tall = columns.stop - x, rows.stop - y
-    return tuple(float(STRIDE * CELL * side) for side in (x, y, wide, tall))  # type: ignore[return-value]  # four
+    place = float(STRIDE * CELL)
+    return place * x, place * y, place * wide, place * tall

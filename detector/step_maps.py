@@ -101,6 +101,12 @@ def map_steps(
         return tuple(maps for maps_of_part in pool.map(part, starts) for maps in maps_of_part)
 
 
+def cell_centres(rows: int, columns: int) -> NDArray[np.float64]:
+    """(rows, columns, 2) x and y of the middle of each cell, small pixels."""
+    x, y = np.meshgrid(np.arange(columns), np.arange(rows))
+    return np.asarray(np.stack([x, y], axis=-1) * CELL + (CELL - 1) / 2, np.float64)
+
+
 def _every_place(height: int, width: int) -> NDArray[np.float32]:
     """(h, w, 2) the x and y of each pixel."""
     columns, rows = np.meshgrid(

@@ -204,5 +204,10 @@ def _common_motion(
     return np.asarray(matrix, np.float64), float(np.mean(agree))
 
 
+def shifts(matrix: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(..., 2) by how much a motion (2, 3) moves each of some places (..., 2)."""
+    return np.asarray(places @ matrix[:, :2].T + matrix[:, 2] - places, np.float64)
+
+
 def _square(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.vstack([matrix, [0.0, 0.0, 1.0]])

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unreel.detector.dense import Stretch
-from unreel.detector.step_maps import CELL, StepMaps
-from unreel.detector.tracking import CameraMotion
+from unreel.detector.step_maps import CELL, StepMaps, cell_centres
+from unreel.detector.tracking import CameraMotion, shifts
 
 REACH_SECONDS = 0.56
 """Followed so long before and after."""
@@ -157,14 +157,11 @@ def _against_camera(stretch: Stretch, steps: tuple[StepMaps, ...], camera: Camer
     """(n - 1, gh, gw, 2) velocity against the camera, long sides a second."""
     clock, side = stretch.pts_seconds, max(stretch.frames.shape[1:3])
     gh, gw = steps[0].ahead.shape[:2]
-    y, x = np.mgrid[:gh, :gw].astype(np.float32) * CELL + CELL / 2 - 0.5
+    places = cell_centres(gh, gw)
     out = []
     for index, step in enumerate(steps, start=1):
-        across, down = camera.step(index)
-        by_camera = [row[0] * x + row[1] * y + row[2] for row in (across, down)]
-        by_camera = [by_camera[0] - x, by_camera[1] - y]
         seconds = max(clock[index] - clock[index - 1], 1e-3)
-        out.append((step.ahead - np.stack(by_camera, axis=-1)) / side / seconds)
+        out.append((step.ahead - shifts(camera.step(index), places)) / side / seconds)
     return np.stack(out).astype(np.float32)
 
 

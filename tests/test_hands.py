@@ -65,7 +65,7 @@ def scene_of(stretch: Stretch, detector: BrightHands, faces: int = 0) -> Scene:
     steps = map_steps(stretch.frames, grey)
     points, camera = follow(grey, steps)
     boxes = [(90.0 + 50 * k, 20.0, 24.0, 30.0) for k in range(faces)]
-    hands = follow_hands(stretch, steps, detector, lambda frame: boxes)  # type: ignore[arg-type]
+    hands = follow_hands(stretch, steps, detector, lambda frame: boxes)  # type: ignore[arg-type]  # a fake that tells hands by their brightness
     return Scene(stretch, points, camera, steps, (), (), False, hands)
 
 
@@ -137,7 +137,8 @@ def test_a_detector_that_doubts_is_no_vanishing() -> None:
         return 0.1 if frame.tobytes() in overlooked else 0.98
 
     scene = scene_of(stretch, BrightHands(doubts))
-    assert [count for _, count in hand_series(scene, scene.hands)] == [1, 0, 1]  # type: ignore[arg-type]
+    assert scene.hands is not None
+    assert [count for _, count in hand_series(scene, scene.hands)] == [1, 0, 1]
     assert said(scene) == [], "the place looks as before"
 
 

@@ -32,7 +32,7 @@ ANCHORS = sum(cells * cells * each for cells, each in LAYERS)
 COORDINATES = 18
 """Box and seven points."""
 MIN_CONFIDENCE = 0.5
-"""Weaker ones are no palms. Half of those above are none either: see presence.py."""
+"""Weaker ones are no palms. Half of those above are none either: see HandDetector.presence."""
 MAX_OVERLAP = 0.3
 MAX_SHARED = 0.6
 """Of the smaller box: palms of two squares that stand for one are cut by the border at times."""

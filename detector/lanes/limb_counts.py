@@ -28,7 +28,8 @@ from unreel.detector.hands.following import (
 from unreel.detector.lanes.hand_numbers import CODE, counted, hand_series, many_candidates
 from unreel.detector.records import Finding
 from unreel.detector.scenes import Scene
-from unreel.detector.step_maps import CELL
+from unreel.detector.step_maps import CELL, cell_centres
+from unreel.detector.tracking import shifts
 
 CHANGED = "sureness x loss of a hand, less where anything moved"
 """The statistic of a hand that comes or goes."""
@@ -229,11 +230,10 @@ def _motion(scene: Scene, hand: Hand, first: int, last: int) -> float:
     columns = np.arange(max(0, int((x - w / 2) / CELL)), min(gw, int((x + 1.5 * w) / CELL) + 1))
     if not len(rows) or not len(columns):
         return float(gw)
-    grid = np.stack(np.meshgrid(columns, rows), axis=-1) * CELL + (CELL - 1) / 2
+    places = cell_centres(gh, gw)[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     ways = []
     for index in range(max(0, 2 * first - last), min(len(scene.steps), 2 * last - first)):
-        camera = scene.camera.step(index + 1)
-        expected = grid @ camera[:, :2].T + camera[:, 2] - grid
+        expected = shifts(scene.camera.step(index + 1), places)
         flow = scene.steps[index].ahead[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         ways.append(float(np.quantile(np.linalg.norm(flow - expected, axis=-1), MOVING)))
     return float(np.mean(ways)) * (last - first) / hand.size
