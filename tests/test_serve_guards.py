@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import pytest
 pytest.importorskip("fastapi")
 
 from serving import QUICK, Running, mp4, running, wait
+from starlette.types import Message, Receive, Scope, Send
 
 from unreel.detector.errors import UsageError
+from unreel.detector.serve.lingering import Lingering
 from unreel.detector.serve.rates import Rates
 from unreel.detector.serve.receiving import Receiver
 from unreel.detector.serve.settings import ServeSettings
@@ -92,6 +95,58 @@ def test_limits_of_size_count_and_room(tmp_path: Path) -> None:
         plain = client.post("/api/clips", content=b"x", headers={"content-type": "video/mp4"})
         assert (plain.status_code, plain.json()["error"]["code"]) == (415, "not-multipart")
         assert list((tmp_path / "data" / "uploads").iterdir()) == [], "nothing of them is left"
+
+
+@pytest.mark.parametrize(
+    ("header", "status"), [("", b"413"), ("Origin: http://evil.example\r\n", b"403")]
+)
+def test_who_still_sends_can_read_the_refusal(tmp_path: Path, header: str, status: bytes) -> None:
+    files = b"".join(
+        b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n%s\r\n'
+        % mp4(t)
+        for t in "ab"
+    )
+    rest = b"x" * 5_000_000
+    head = (
+        f"POST /api/clips HTTP/1.1\r\nHost: localhost\r\n{header}"
+        f"Content-Length: {len(files) + len(rest)}\r\n"
+        "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+    )
+    with running(tmp_path / "data", judge=QUICK, max_files_per_request=1) as server:
+        port = int(server.url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as sender:
+            sender.sendall(head.encode() + files)
+            answer = sender.recv(1 << 16)  # it is answered, and yet the sender goes on
+            sender.sendall(rest)
+            while chunk := sender.recv(1 << 16):
+                answer += chunk
+    assert status in answer.partition(b"\r\n")[0]
+    assert answer.endswith(b"}}"), "the answer comes whole"
+
+
+@pytest.mark.parametrize(("seconds", "silent"), [(0.2, 60.0), (60.0, 0.2)])
+def test_nobody_lingers_for_ever(seconds: float, silent: float) -> None:
+    sent: list[Message] = []
+
+    async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
+        raw = [(b"connection", b"close")]
+        await send({"type": "http.response.start", "status": 413, "headers": raw})
+        await send({"type": "http.response.body", "body": b"no"})
+
+    async def drip() -> Message:
+        await asyncio.sleep(0.01 if seconds < silent else 60)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    async def note(message: Message) -> None:
+        sent.append(message)
+
+    async def talk() -> None:
+        async with asyncio.timeout(30):
+            await Lingering(refuse, seconds, silent)({"type": "http"}, drip, note)
+
+    asyncio.run(talk())
+    said = [(m.get("body"), m.get("more_body", False)) for m in sent]
+    assert said == [(None, False), (b"no", True), (b"", False)]
 
 
 def test_half_an_upload_leaves_nothing(tmp_path: Path) -> None:

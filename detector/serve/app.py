@@ -14,6 +14,7 @@ from fastapi.telemetry import TelemetryConfig
 from unreel.detector.audit.errors import StoreError
 from unreel.detector.serve.api import api, problem
 from unreel.detector.serve.guards import Guard
+from unreel.detector.serve.lingering import Lingering
 from unreel.detector.serve.pages import pages, pictures, problem_page
 from unreel.detector.serve.receiving import BadRequest
 from unreel.detector.serve.service import Service
@@ -67,4 +68,5 @@ def make_app(service: Service) -> FastAPI:
     for kind in (BadRequest, KeyError, StoreError):
         app.add_exception_handler(kind, say)
     app.add_middleware(Guard, settings=service.settings, keys=service.keys)
+    app.add_middleware(Lingering)  # outermost: also around what the guard refuses
     return app

@@ -234,7 +234,7 @@ async def _answer(refusal: Refusal, send: Send) -> None:
     body = json.dumps(content).encode()
     headers = {"content-type": "application/json", "content-length": str(len(body))}
     if refusal.status != 303:
-        headers["connection"] = "close"  # what is still being sent is not read
+        headers["connection"] = "close"  # what is still being sent is of no use
     raw = [(k.encode(), v.encode()) for k, v in (headers | refusal.headers).items()]
     await send({"type": "http.response.start", "status": refusal.status, "headers": raw})
     await send({"type": "http.response.body", "body": body})
