@@ -57,7 +57,8 @@ class Hub:
             yield _as_text({"type": "hello"})
             while True:
                 try:
-                    event = await asyncio.wait_for(queue.get(), QUIET_SECONDS)
+                    async with asyncio.timeout(QUIET_SECONDS):
+                        event = await queue.get()
                 except TimeoutError:
                     yield ": still there\n\n"
                     continue

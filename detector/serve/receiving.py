@@ -230,7 +230,8 @@ async def receive(
     try:
         while True:
             try:
-                chunk = await asyncio.wait_for(anext(stream, None), settings.stalled_seconds)
+                async with asyncio.timeout(settings.stalled_seconds):
+                    chunk = await anext(stream, None)
             except TimeoutError:
                 raise BadRequest(
                     408, "stalled", f"nothing came for {settings.stalled_seconds:g} s"
