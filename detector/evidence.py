@@ -31,6 +31,8 @@ class EvidenceLane(Protocol):
     """What a lane of evidence does."""
 
     name: str
+    reads_paths: bool
+    """Whether Scene.odd_paths is read, which takes half as long as all the rest of a scene."""
 
     def glance(self, positions: NDArray[np.int64], frames: NDArray[np.uint8]) -> None:
         """Look at every frame (n, h, w, 3), long side 128, as they are decoded; all in order.
@@ -130,7 +132,11 @@ class EvidenceLanes:
         if not stretches:
             return "no shot with at least 6 frames in a row"
         try:
-            scenes = tuple(build_scene(s, self._finders, self._threads) for s in stretches)
+            reads_paths = any(lane.reads_paths for lane in self._lanes.values())
+            scenes = tuple(
+                build_scene(stretch, self._finders, self._threads, judge_paths=reads_paths)
+                for stretch in stretches
+            )
         except Exception as error:
             for name in self._lanes:
                 self._fail(name, error)

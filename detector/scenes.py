@@ -74,13 +74,20 @@ class ClipScenes:
     """(F,)"""
 
 
-def build_scene(stretch: Stretch, finders: Finders | None = None, threads: int = 0) -> Scene:
+def build_scene(
+    stretch: Stretch,
+    finders: Finders | None = None,
+    threads: int = 0,
+    *,
+    judge_paths: bool = True,
+) -> Scene:
     """Follow points, camera and objects through a stretch and find what changes at once.
 
     Args:
         stretch: Frames in a row.
         finders: Of objects, hands, faces; None = whatever moves is a thing, and no more.
         threads: That share the work; 0 = as many as there are cores. They change no result.
+        judge_paths: Whether the head over ways is run; else the scene has no odd paths.
 
     Raises:
         ModelError: The head of the package cannot be used.
@@ -101,6 +108,8 @@ def build_scene(stretch: Stretch, finders: Finders | None = None, threads: int =
     if finders.hands is not None:
         find_faces = None if finders.faces is None else face_boxes(finders.faces)
         hands = follow_hands(stretch, steps, finders.hands, find_faces)
-    odd = path_peaks(stretch, steps, camera, finders.paths or load_path_head())
+    odd: tuple[PathPeak, ...] = ()
+    if judge_paths:
+        odd = path_peaks(stretch, steps, camera, finders.paths or load_path_head())
     named = detector is not None
     return Scene(stretch, points, camera, steps, changes, objects, named, hands, odd)

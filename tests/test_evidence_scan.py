@@ -20,6 +20,7 @@ from unreel.detector.evidence import LANES, strongest
 from unreel.detector.explaining import explanations
 from unreel.detector.jsonin import from_json
 from unreel.detector.jsonout import schema, to_json
+from unreel.detector.path_judge import PathHead, load_path_head
 from unreel.detector.records import Finding
 from unreel.detector.reference import (
     CodeReference,
@@ -101,6 +102,22 @@ def test_lanes_that_do_not_exist_are_named_with_those_that_do(vanishing: Path) -
     result = CliRunner().invoke(main, ["scan", "--lanes", "smell", str(vanishing)])
     assert result.exit_code == 2
     assert "objects" in result.stderr
+
+
+def test_the_head_over_ways_runs_only_for_lanes_that_read_it(
+    vanishing: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[None] = []
+
+    def counted() -> PathHead:
+        asked.append(None)
+        return load_path_head()
+
+    monkeypatch.setattr("unreel.detector.scenes.load_path_head", counted)
+    scan("--lanes", "residual", str(vanishing))
+    assert asked == []
+    scan("--lanes", "residual,physics", str(vanishing))
+    assert asked != []
 
 
 def test_codes_explain_themselves_without_a_file() -> None:

@@ -67,6 +67,7 @@ class ObjectsLane:
     """See the module."""
 
     name = NAME
+    reads_paths = True
 
     def glance(self, positions: NDArray[np.int64], frames: NDArray[np.uint8]) -> None:
         """Nothing: the dense frames are enough."""

@@ -36,6 +36,7 @@ class PhysicsLane:
     """See the module."""
 
     name = NAME
+    reads_paths = True
 
     def glance(self, positions: NDArray[np.int64], frames: NDArray[np.uint8]) -> None:
         """Nothing: the dense frames are enough."""

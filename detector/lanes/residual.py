@@ -28,6 +28,7 @@ class ResidualLane:
     """See the module."""
 
     name = NAME
+    reads_paths = False
 
     def __init__(self) -> None:
         self._facts = FrameFacts()
