@@ -27,6 +27,7 @@ from unreel.detector.trajectories import (
     Field,
     Floats,
     Ways,
+    around_places,
     at_places,
     smooth,
 )
@@ -81,7 +82,7 @@ def path_numbers(field: Field, ways: Ways, camera: CameraMotion) -> Floats:
     steps = np.arange(ways.first, ways.last)
     places = ways.places
     clock = field.seconds
-    values = np.stack([at_places(field.steps[i], places[i - ways.first]) for i in steps])
+    values = at_places(field.steps[steps], places[steps - ways.first])
     near = np.abs(clock[steps] - clock[ways.frame]) < NEAR_SECONDS
     values = np.ascontiguousarray(np.moveaxis(values, -1, 0))
     along = _Along(values, np.diff(clock)[steps].astype(np.float32), near)
@@ -153,13 +154,13 @@ def _form(along: _Along) -> list[Floats]:
 
 def _looks(field: Field, ways: Ways, frames: NDArray[np.intp]) -> list[Floats]:
     """Colours around a place, from the beginning of its way to the end: do they mix?"""
-    looks = np.stack([_around(field.colours[i], _at(ways, i), 1) for i in frames])  # (17, P, 27)
+    looks = around_places(field.colours[frames], _at(ways, frames), 1)  # (17, P, 27)
     first, last = looks[:3].mean(axis=0), looks[-3:].mean(axis=0)
-    change = last - first
-    size = (change**2).sum(axis=-1) + 27.0
-    share = ((looks - first) * change).sum(axis=-1) / size  # 0 = as in the beginning, 1 = the end
-    rest = ((looks - first - share[..., None] * change) ** 2).sum(axis=(0, 2))
-    spread = ((looks - looks.mean(axis=0)) ** 2).sum(axis=(0, 2)) + 27.0 * len(frames)
+    so_far, change = looks - first, last - first
+    size = np.einsum("pc,pc->p", change, change) + 27.0
+    share = np.einsum("tpc,pc->tp", so_far, change) / size  # 0 = as in the beginning, 1 = the end
+    rest = _squares(so_far - share[..., None] * change)
+    spread = _squares(looks - looks.mean(axis=0)) + 27.0 * len(frames)
     steps = np.abs(np.diff(looks, axis=0)).mean(axis=-1)
     return [
         np.abs(change).mean(axis=-1), steps.sum(axis=0),
@@ -169,14 +170,19 @@ def _looks(field: Field, ways: Ways, frames: NDArray[np.intp]) -> list[Floats]:
     ]  # fmt: skip
 
 
+def _squares(values: Floats) -> Floats:
+    """(P,) the sum of the squares of (t, P, c)."""
+    return np.asarray(np.einsum("tpc,tpc->p", values, values))
+
+
 def _likeness(field: Field, ways: Ways, frames: NDArray[np.intp]) -> list[Floats]:
     """Correlation of small patches along the way, and how much texture they have."""
-    patches = np.stack([_around(field.fine[i], 2 * _at(ways, i), 3) for i in frames])  # (9, P, 49)
-    patches = patches - patches.mean(axis=-1, keepdims=True)
-    size = np.sqrt((patches**2).sum(axis=-1) + 49 * 4.0)
+    patches = around_places(field.fine[frames], 2 * _at(ways, frames), 3)  # (9, P, 49)
+    patches -= patches.mean(axis=-1, keepdims=True)
+    size = np.sqrt(np.einsum("tpc,tpc->tp", patches, patches) + 49 * 4.0)
 
     def alike(one: int, other: int) -> Floats:
-        product = (patches[one] * patches[other]).sum(axis=-1)
+        product = np.einsum("pc,pc->p", patches[one], patches[other])
         return np.asarray(product / size[one] / size[other])
 
     following = np.stack([alike(i + 1, i) for i in range(len(frames) - 1)])
@@ -216,17 +222,5 @@ def _of_frame(
     ]  # fmt: skip
 
 
-def _at(ways: Ways, frame: int) -> Floats:
-    return np.asarray(ways.places[frame - ways.first])
-
-
-def _around(picture: Floats, places: Floats, reach: int) -> Floats:
-    """(P, k) the cells within so many of each place, all channels; beyond the rim as at the rim."""
-    side, beyond = 2 * reach + 1, 2 * reach
-    padded = np.pad(picture, [(beyond, beyond)] * 2 + [(0, 0)] * (picture.ndim - 2), mode="edge")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (side, side), axis=(0, 1))
-    rows = np.rint(places[:, 1]).astype(np.intp)
-    columns = np.rint(places[:, 0]).astype(np.intp)
-    rows = np.clip(rows, -reach, len(picture) - 1 + reach) + reach
-    columns = np.clip(columns, -reach, picture.shape[1] - 1 + reach) + reach
-    return np.asarray(windows[rows, columns].reshape(len(places), -1))
+def _at(ways: Ways, frames: int | NDArray[np.intp]) -> Floats:
+    return np.asarray(ways.places[frames - ways.first])

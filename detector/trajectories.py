@@ -132,11 +132,36 @@ def follow_places(field: Field) -> Iterator[Ways]:
         yield Ways(at, first, last, places, (len(rows), len(columns)))
 
 
-def at_places(picture: Floats, places: Floats) -> Floats:
-    """(P, ...) the cells of a map (gh, gw, ...) nearest to places (P, 2) x, y."""
-    rows = np.clip(np.rint(places[:, 1]), 0, picture.shape[0] - 1).astype(np.intp)
-    columns = np.clip(np.rint(places[:, 0]), 0, picture.shape[1] - 1).astype(np.intp)
-    return picture[rows, columns]
+def at_places(pictures: Floats, places: Floats) -> Floats:
+    """(..., P, c) the cells of maps (..., gh, gw, c) nearest to places (..., P, 2) x, y.
+
+    Maps of one number for each cell have no c.
+    """
+    lead = places.ndim - 2
+    height, width = pictures.shape[lead : lead + 2]
+    rows = np.clip(np.rint(places[..., 1]), 0, height - 1).astype(np.intp)
+    columns = np.clip(np.rint(places[..., 0]), 0, width - 1).astype(np.intp)
+    if lead:
+        rows += height * np.arange(len(pictures))[:, None]
+    flat = pictures.reshape(-1, *pictures.shape[lead + 2 :])
+    return np.asarray(flat.take(rows * width + columns, axis=0))
+
+
+def around_places(pictures: Floats, places: Floats, reach: int) -> Floats:
+    """(n, P, k) the cells of n pictures (n, h, w, ...) within so many of places (n, P, 2).
+
+    Beyond the rim is as at the rim, and places further out are taken as `reach` beyond it.
+    """
+    height, width = pictures.shape[1:3]
+    beside = np.arange(-reach, reach + 1)
+    x = np.clip(np.rint(places[..., 0]), -reach, width - 1 + reach).astype(np.intp)
+    y = np.clip(np.rint(places[..., 1]), -reach, height - 1 + reach).astype(np.intp)
+    rows = np.clip(y[..., None] + beside, 0, height - 1)
+    columns = np.clip(x[..., None] + beside, 0, width - 1)
+    rows += height * np.arange(len(pictures))[:, None, None]
+    cells = (rows[..., :, None] * width + columns[..., None, :]).reshape(*x.shape, -1)
+    flat = pictures.reshape(-1, *pictures.shape[3:])
+    return np.asarray(flat.take(cells, axis=0).reshape(*x.shape, -1))
 
 
 def smooth(picture: Floats, side: int) -> Floats:

@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from make_scenes import FPS, HEIGHT, SIDE, WIDTH, Place, stretch_of
 
-from unreel.detector.lanes.boiling import boiling
+from unreel.detector.lanes.boiling import _middle, _quiet, _sorted_windows, boiling
 from unreel.detector.records import Finding
 from unreel.detector.scenes import build_scene
 
@@ -75,3 +77,17 @@ def test_what_cameras_record_is_not_boiling(over: Draw, pan: float) -> None:
 
 def test_short_stretches_say_nothing() -> None:
     assert boiling(build_scene(stretch_of(walk, frames=8, over=painted_anew))) == []
+
+
+@given(seed=st.integers(0, 2**32 - 1), frames=st.integers(8, 40), steps=st.integers(4, 9))
+def test_medians_of_windows_are_those_of_numpy(seed: int, frames: int, steps: int) -> None:
+    steps = min(steps, frames)
+    anew = np.random.default_rng(seed).random((frames, 2, 3), np.float32)
+    usual = _middle(_sorted_windows(anew, steps))
+    for at, median in enumerate(usual):
+        assert np.array_equal(median, np.median(anew[at : at + steps], axis=0))
+        sides = [anew[max(0, at - steps) : at], anew[at + steps : at + 2 * steps]]
+        medians = [np.median(side, axis=0) for side in sides if len(side) >= steps // 2]
+        quiet = _quiet(anew, at, steps, usual)
+        assert (quiet is None) == (not medians)
+        assert quiet is None or np.array_equal(quiet, np.minimum.reduce(medians))

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
 from make_media import write_video
 from numpy.typing import NDArray
 
@@ -23,7 +25,7 @@ from unreel.detector.path_numbers import NAMES, path_numbers
 from unreel.detector.scenes import Scene, build_scene
 from unreel.detector.step_maps import CELL, map_steps
 from unreel.detector.tracking import follow, greys
-from unreel.detector.trajectories import field_of, follow_places
+from unreel.detector.trajectories import around_places, at_places, field_of, follow_places
 
 CLOCK = np.arange(24) / 15
 SPEED = 3
@@ -65,6 +67,36 @@ def numbers_at(frames: NDArray[np.uint8], x: float, y: float) -> dict[str, float
     assert numbers.shape == (len(places), len(NAMES))
     assert np.isfinite(numbers).all()
     return dict(zip(NAMES, numbers[place].tolist(), strict=True))
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    shape=st.tuples(st.integers(1, 3), st.integers(1, 6), st.integers(1, 6)),
+    channels=st.sampled_from([(), (3,)]),
+    reach=st.integers(0, 3),
+)
+def test_cells_beyond_the_rim_are_as_at_the_rim(
+    seed: int, shape: tuple[int, int, int], channels: tuple[int, ...], reach: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    pictures = rng.random((*shape, *channels), np.float32)
+    places = rng.uniform(-12, 18, (shape[0], 7, 2)).astype(np.float32)
+    around, here = around_places(pictures, places, reach), at_places(pictures, places)
+    side = 2 * reach + 1
+    padded = np.pad(
+        pictures, [(0, 0), *[(2 * reach, 2 * reach)] * 2, *[(0, 0)] * len(channels)], "edge"
+    )
+    for picture, number in np.ndindex(shape[0], 7):
+        x, y = np.rint(places[picture, number]).astype(int)
+        row, column = (
+            int(np.clip(at, -reach, size - 1 + reach)) + reach
+            for at, size in ((y, shape[1]), (x, shape[2]))
+        )
+        wanted = padded[picture, row : row + side, column : column + side]
+        assert np.array_equal(around[picture, number], wanted.ravel())
+        nearest = pictures[picture, np.clip(y, 0, shape[1] - 1), np.clip(x, 0, shape[2] - 1)]
+        assert np.array_equal(here[picture, number], nearest)
+    assert np.array_equal(at_places(pictures[0], places[0]), here[0])
 
 
 def test_names_of_numbers_are_unique() -> None:

@@ -9,6 +9,7 @@ steps repeat; so do the groups of an H.264 stream: a rhythm that the key frames 
 from __future__ import annotations
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from unreel.detector.records import Finding
@@ -188,7 +189,7 @@ def comb(series: NDArray[np.float64], period: int) -> float:
     """
     width = 2 * period + 1
     padded = np.pad(series, period, mode="edge")
-    trend = np.array([np.median(padded[i : i + width]) for i in range(len(series))])
+    trend = np.median(sliding_window_view(padded, width), axis=-1)
     flat = series - trend
     spread = np.quantile(np.abs(flat), 0.9) + 1e-9
     flat = np.clip(flat, -spread, spread)  # one flash is no rhythm
