@@ -196,7 +196,7 @@ def _rims(field: Field, ways: Ways, frames: NDArray[np.intp]) -> list[Floats]:
     """By how much a place differs from its wider surroundings: at the moment, first and last."""
     columns = []
     for index in (ways.frame, int(frames[0]), int(frames[-1])):
-        colours = field.colours[index]
+        colours = field.colours[index].astype(np.float32)
         rim = np.abs(smooth(colours, 3) - smooth(colours, 13)).mean(axis=-1)
         columns.append(at_places(rim, _at(ways, index)))
     return columns

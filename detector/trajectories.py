@@ -55,9 +55,9 @@ class Field:
     """(n - 1, gh, gw, 2) cells from the earlier frame to the later one."""
     back: Floats
     """(n - 1, gh, gw, 2) cells from the later frame to the earlier one."""
-    colours: Floats
-    """(n, gh, gw, 3) mean of each cell, 0..255."""
-    fine: Floats
+    colours: NDArray[np.uint8]
+    """(n, gh, gw, 3) mean of each cell."""
+    fine: NDArray[np.uint8]
     """(n, 2 gh, 2 gw) luma at two pixels a cell."""
     unexplained: NDArray[np.float64]
     """(n - 1,) mean over the frame of what is lost, grey levels."""
@@ -88,7 +88,7 @@ def field_of(stretch: Stretch, steps: tuple[StepMaps, ...], camera: CameraMotion
     gh, gw = own.shape[1:3]
     size = (gw, gh)
     inside = stretch.frames[:, : gh * CELL, : gw * CELL]
-    lumas = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in inside]
+    lumas = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in inside)
     area = cv2.INTER_AREA
     fine = [cv2.resize(luma, (2 * gw, 2 * gh), interpolation=area) for luma in lumas]
     return Field(
@@ -97,10 +97,8 @@ def field_of(stretch: Stretch, steps: tuple[StepMaps, ...], camera: CameraMotion
         speed=np.linalg.norm(own, axis=-1),
         ahead=np.stack([smooth(step.ahead, 3) for step in steps]) / np.float32(CELL),
         back=np.stack([smooth(step.flow, 3) for step in steps]) / np.float32(CELL),
-        colours=np.stack([cv2.resize(f, size, interpolation=area) for f in inside]).astype(
-            np.float32
-        ),
-        fine=np.stack(fine).astype(np.float32),
+        colours=np.stack([cv2.resize(f, size, interpolation=area) for f in inside]),
+        fine=np.stack(fine),
         unexplained=np.array([float(step.lost.mean()) for step in steps]),
     )
 
@@ -147,7 +145,7 @@ def at_places(pictures: Floats, places: Floats) -> Floats:
     return np.asarray(flat.take(rows * width + columns, axis=0))
 
 
-def around_places(pictures: Floats, places: Floats, reach: int) -> Floats:
+def around_places(pictures: Floats | NDArray[np.uint8], places: Floats, reach: int) -> Floats:
     """(n, P, k) the cells of n pictures (n, h, w, ...) within so many of places (n, P, 2).
 
     Beyond the rim is as at the rim, and places further out are taken as `reach` beyond it.
@@ -161,7 +159,7 @@ def around_places(pictures: Floats, places: Floats, reach: int) -> Floats:
     rows += height * np.arange(len(pictures))[:, None, None]
     cells = (rows[..., :, None] * width + columns[..., None, :]).reshape(*x.shape, -1)
     flat = pictures.reshape(-1, *pictures.shape[3:])
-    return np.asarray(flat.take(cells, axis=0).reshape(*x.shape, -1))
+    return np.asarray(flat.take(cells, axis=0).reshape(*x.shape, -1), np.float32)
 
 
 def smooth(picture: Floats, side: int) -> Floats:
@@ -193,8 +191,8 @@ def _against_camera(stretch: Stretch, steps: tuple[StepMaps, ...], camera: Camer
 def _channels(stretch: Stretch, own: Floats, steps: tuple[StepMaps, ...]) -> Floats:
     """(n - 1, gh, gw, 10)"""
     cell = CELL / max(stretch.frames.shape[1:3])  # long sides
-    out = []
-    for go, step in zip(own, steps, strict=True):
+    out = np.empty((*own.shape[:3], NEW + 1), np.float32)
+    for channels, go, step in zip(out, own, steps, strict=True):
         x_by_y, x_by_x = (part / cell for part in np.gradient(go[..., 0]))
         y_by_y, y_by_x = (part / cell for part in np.gradient(go[..., 1]))
         near, wide = smooth(go, 3), smooth(go, 15)
@@ -203,5 +201,5 @@ def _channels(stretch: Stretch, own: Floats, steps: tuple[StepMaps, ...]) -> Flo
         uneven = smooth(np.linalg.norm(go - near, axis=-1), 5)
         contrast = np.linalg.norm(near - wide, axis=-1)
         maps = [*(smooth(bend, 5) for bend in bends), uneven, contrast]
-        out.append(np.dstack([near, *maps, smooth(step.lost, 3), smooth(step.new, 3)]))
-    return np.stack(out).astype(np.float32)
+        channels[:] = np.dstack([near, *maps, smooth(step.lost, 3), smooth(step.new, 3)])
+    return out

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from make_scenes import FPS, HEIGHT, SIDE, WIDTH, Place, stretch_of
 
-from unreel.detector.lanes.boiling import _middle, _quiet, _sorted_windows, boiling
+from unreel.detector.lanes.boiling import _levels, _quiet, boiling
 from unreel.detector.records import Finding
 from unreel.detector.scenes import build_scene
 
@@ -83,7 +83,7 @@ def test_short_stretches_say_nothing() -> None:
 def test_medians_of_windows_are_those_of_numpy(seed: int, frames: int, steps: int) -> None:
     steps = min(steps, frames)
     anew = np.random.default_rng(seed).random((frames, 2, 3), np.float32)
-    usual = _middle(_sorted_windows(anew, steps))
+    _, usual = _levels(anew, steps)
     for at, median in enumerate(usual):
         assert np.array_equal(median, np.median(anew[at : at + steps], axis=0))
         sides = [anew[max(0, at - steps) : at], anew[at + steps : at + 2 * steps]]

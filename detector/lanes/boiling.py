@@ -86,16 +86,17 @@ def boiling(scene: Scene) -> list[Finding]:
 
 def _facts(scene: Scene) -> _Facts:
     """(n - 2, gh, gw) of the frames that have both neighbours."""
-    grey = greys(scene.stretch).astype(np.float32)
+    grey = greys(scene.stretch)
     height, width = grey.shape[1:]
     columns, rows = np.meshgrid(
         np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
     )
     places = np.stack([columns, rows], axis=-1)
-    each = [
-        _of_frame(grey[i - 1 : i + 2], places, scene.steps[i - 1].flow, scene.steps[i].ahead)
-        for i in range(1, len(grey) - 1)
-    ]
+    each = []
+    for index in range(1, len(grey) - 1):
+        three = grey[index - 1 : index + 2].astype(np.float32)
+        back, ahead = scene.steps[index - 1].flow, scene.steps[index].ahead
+        each.append(_of_frame(three, places, back, ahead))
     return _Facts(*(np.stack(part) for part in zip(*each, strict=True)))
 
 
@@ -138,11 +139,9 @@ def _strength(facts: _Facts, steps: int) -> NDArray[np.float32]:
     """(windows, gh, gw) how strongly each place boils in each window of so many frames."""
     import cv2
 
-    anew = _sorted_windows(facts.anew, steps)
-    steadily = anew[..., steps // 4]
-    usual = _middle(anew)
+    steadily, usual = _levels(facts.anew, steps)
     shared, even, apart = (
-        _middle(_sorted_windows(part, steps)) for part in (facts.shared, facts.even, facts.apart)
+        _levels(part, steps)[1] for part in (facts.shared, facts.even, facts.apart)
     )
     weight = (
         _ramp(shared, *SHARED)
@@ -162,15 +161,17 @@ def _strength(facts: _Facts, steps: int) -> NDArray[np.float32]:
     return found
 
 
-def _sorted_windows(series: NDArray[np.float32], steps: int) -> NDArray[np.float32]:
-    """(n - steps + 1, gh, gw, steps): windows of (n, gh, gw), the values of each place in order."""
-    return np.sort(sliding_window_view(series, steps, axis=0), axis=-1)
+def _levels(
+    series: NDArray[np.float32], steps: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Lower quartile and median of (n, gh, gw) over each window: (n - steps + 1, gh, gw) both.
 
-
-def _middle(in_order: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The median of values in order; several times as fast as numpy's for a few values."""
-    count = in_order.shape[-1]
-    return np.asarray((in_order[..., (count - 1) // 2] + in_order[..., count // 2]) / 2)
+    For a few values sorting is several times as fast as numpy's median.
+    """
+    in_order = np.sort(sliding_window_view(series, steps, axis=0), axis=-1)
+    middle = (in_order[..., (steps - 1) // 2] + in_order[..., steps // 2]) / 2
+    quarter = in_order[..., steps // 4].copy()  # a view would keep all windows
+    return quarter, np.asarray(middle, np.float32)
 
 
 def _quiet(
@@ -202,7 +203,7 @@ def _place(
 
     at, row, column = where
     here = np.median(anew[at : at + steps], axis=0)
-    quiet = _quiet(anew, at, steps, _middle(_sorted_windows(anew, steps)))
+    quiet = _quiet(anew, at, steps, _levels(anew, steps)[1])
     beyond = here if quiet is None else here - quiet
     strong = (beyond >= _PLACE_SHARE * beyond[row, column]).astype(np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(strong, connectivity=4)
