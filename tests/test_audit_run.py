@@ -6,6 +6,7 @@ store, the engine and its processes are the real ones.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -324,3 +325,32 @@ def test_calls_that_are_off(arguments: list[str], said: str, tmp_path: Path) -> 
     done = CliRunner().invoke(main, call)
     assert done.exit_code == 2
     assert said in done.stderr
+
+
+_FREED_IN_PIECES = """
+from pathlib import Path
+from unreel.detector.audit.worker import give_back_memory
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+pieces = [bytearray(4000) for _ in range(20_000)]
+last = pieces.pop()  # above all others: without it the heap would shrink by itself
+full = resident()
+del pieces
+before = resident()
+give_back_memory()
+print(full, before, resident())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_worker_gives_memory_back_between_files() -> None:
+    if not hasattr(ctypes.CDLL(None), "malloc_trim"):
+        pytest.skip("another allocator than glibc's")
+    environment = os.environ | {"PYTHONMALLOC": "malloc"}
+    command = [sys.executable, "-c", _FREED_IN_PIECES]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    full, before, after = (int(word) for word in done.stdout.split())
+    assert before > full - 20_000_000, "the allocator held it back"
+    assert after < full - 60_000_000

@@ -43,6 +43,7 @@ def main() -> None:
         else:
             answer["report"] = judge(path)
         _send(out, answer)
+        give_back_memory()
 
 
 def die_with_parent() -> None:
@@ -55,6 +56,18 @@ def die_with_parent() -> None:
     ctypes.CDLL(None).prctl(parent_death_signal, int(signal.SIGKILL), 0, 0, 0)
     if os.getppid() == 1:  # it ended before we asked
         os._exit(1)
+
+
+def give_back_memory() -> None:
+    """Let go of what the allocator holds back between files; glibc only, elsewhere nothing.
+
+    It keeps 60 to 90 MB of freed pieces otherwise, on which the peak of the next file stands.
+    """
+    import ctypes
+
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
 
 
 def _keep_stdout() -> IO[str]:
