@@ -109,7 +109,10 @@ class DenseFrames:
     def stretches(
         self, pts_seconds: NDArray[np.float64], shots: Sequence[Shot]
     ) -> tuple[Stretch, ...]:
-        """What was taken, cut at shots and at gaps between stretches, in order of time."""
+        """What was taken, cut at shots and at gaps between stretches, in order of time.
+
+        The frames are handed over: whoever asks again must take them again.
+        """
         rank = {position: number for number, position in enumerate(_thin(pts_seconds))}
         runs: list[tuple[int, list[int]]] = []
         for position in sorted(self._frames):
@@ -119,16 +122,18 @@ class DenseFrames:
                 runs[-1][1].append(position)
             else:
                 runs.append((shot, [position]))
-        return tuple(
+        found = tuple(
             self._stretch(shot, positions, pts_seconds)
             for shot, positions in runs
             if len(positions) >= MIN_SCENE_FRAMES
         )
+        self._frames.clear()
+        return found
 
     def _stretch(
         self, shot: int, positions: list[int], pts_seconds: NDArray[np.float64]
     ) -> Stretch:
-        frames = np.stack([self._frames[position] for position in positions])
+        frames = np.stack([self._frames.pop(position) for position in positions])
         scale = self._displayed_width / frames.shape[2] if self._displayed_width else 1.0
         return Stretch(shot, pts_seconds[positions], frames, scale)
 

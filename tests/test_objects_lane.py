@@ -321,3 +321,4 @@ def test_stretches_end_at_cuts_and_at_gaps() -> None:
     ]  # fmt: skip
     assert parts[0].frames.shape[1:] == (6, 8, 3), "turned upright"
     assert parts[0].scale == 96 / 8
+    assert len(dense) == 0, "handed over: they would be held twice"
