@@ -8,8 +8,9 @@ A file that cannot be used becomes a report with an error. Nothing unreadable is
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from unreel.detector.config import EVIDENCE_LANES, SamplingConfig, ScanConfig
 from unreel.detector.decoder_server import start_early
@@ -135,16 +136,10 @@ def _judge(
     guarded = GuardedLane(NAME, learned)
     lane_of_faces = faces.FacesLane(_face_detector(config))
     watched = GuardedLane(faces.NAME, lane_of_faces) if faces.NAME in config.lanes else None
-    sampled: list[tuple[float, ...]] = []
-    for number, window in enumerate(windows, start=1):
-        stages.enter("read", f"reading stretch {number} of {len(windows)}")
-        sample = _read(reader, window)
-        if sample is not None:
-            guarded.add(sample)
-            marks.add(sample)
-            if watched is not None:
-                watched.add(sample)
-            sampled.append(tuple(float(time) for time in sample.pts_seconds))
+    takers: list[_Taker] = [guarded, marks]
+    if watched is not None:
+        takers.append(watched)
+    sampled = _read_windows(reader, windows, stages, takers)
 
     stages.enter("judge", "judging")
     media, calibration = reader.media, model.calibration
@@ -215,6 +210,31 @@ def _frames_if_uncut(reader: Reader, sampling: SamplingConfig) -> list[int]:
     whole = shots_of((), reader.pts_seconds, reader.media.duration_seconds)
     windows = plan_windows(reader.pts_seconds, whole, sampling)
     return sorted({position for window in windows for position in window.frame_indices})
+
+
+class _Taker(Protocol):
+    """What looks at the frames that are read."""
+
+    def add(self, sample: Sample) -> None: ...
+
+
+def _read_windows(
+    reader: Reader, windows: Sequence[Window], stages: Stages, takers: Sequence[_Taker]
+) -> list[tuple[float, ...]]:
+    """Read the windows and pass them on; seconds of the frames of each one that was read.
+
+    No window is held after the next one is asked for, nor the last one while the clip is judged.
+    """
+    sampled = []
+    for number, window in enumerate(windows, start=1):
+        stages.enter("read", f"reading stretch {number} of {len(windows)}")
+        sample = _read(reader, window)
+        if sample is not None:
+            for taker in takers:
+                taker.add(sample)
+            sampled.append(tuple(float(time) for time in sample.pts_seconds))
+        del sample  # two windows of large frames would be held while the next one is read
+    return sampled
 
 
 def _read(reader: Reader, window: Window) -> Sample | None:
