@@ -180,6 +180,15 @@ def _offline(requirement: str) -> str:
     )
 
 
+def keep_file(content: bytes, target: Path) -> None:
+    """Write a file that is there whole or not at all; its folder is made."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as scratch:
+        made = Path(scratch) / target.name
+        made.write_bytes(content)
+        os.replace(made, target)
+
+
 def _write(source: Path, target: Path, frame_graph: bytes) -> None:
     """The folder, whole or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -7,13 +7,11 @@ input and outputs are replaced by ones of any size.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from unreel.detector.assemble import Download, encoder_content, place_of
+from unreel.detector.assemble import Download, encoder_content, keep_file, place_of
 from unreel.detector.errors import UsageError
 from unreel.detector.onnx_merge import merged
 
@@ -67,11 +65,7 @@ def pull_faces(
     """
     target = folder / FILE if folder else place()
     whole = merged(encoder_content(CENTERFACE, given, download), ENDS.read_bytes())
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{FILE}-", dir=target.parent)
-    with os.fdopen(handle, "wb") as file:
-        file.write(whole)
-    os.replace(name, target)
+    keep_file(whole, target)
     return target
 
 

@@ -6,12 +6,11 @@ depends on (numpy below 2, jax) never comes along. Later versions of it hold no 
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from unreel.detector.assemble import Download, by_pip, encoder_content, place_of
+from unreel.detector.assemble import Download, by_pip, encoder_content, keep_file, place_of
 from unreel.detector.errors import UsageError
 from unreel.detector.hands.finding import HANDS, PALMS
 
@@ -66,12 +65,8 @@ def pull_hands(
     with tempfile.TemporaryDirectory(prefix="unreel-") as scratch:
         wheel = given or _wheel(Path(scratch), download or _by_pip)
         contents = {name: encoder_content(part, wheel) for name, part in PARTS.items()}
-    target.mkdir(parents=True, exist_ok=True)
     for name, content in contents.items():
-        handle, made = tempfile.mkstemp(prefix=f".{name}-", dir=target)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.replace(made, target / name)
+        keep_file(content, target / name)
     return target
 
 
