@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from unreel.data.manifest import read_manifest
 from unreel.detector.config import Limits
-from unreel.detector.dense import DenseFrames, Stretch, plan_dense
+from unreel.detector.dense import DenseFrames, Stretch, read_stretches
 from unreel.detector.faces.finding import FaceDetector
 from unreel.detector.hands.finding import Hand, HandDetector
 from unreel.detector.hands.following import HandTrack, face_boxes, follow_hands
@@ -49,12 +49,8 @@ HOWS = ("gone for a while", "gone for good", "a copy for a while")
 def stretch_of(path: Path) -> Stretch | None:
     """The longest stretch of a clip, as the lane gets it."""
     with open_media(path, Limits(wall_seconds_per_request=120)) as reader:
-        media = reader.media
-        dense = DenseFrames(
-            plan_dense(reader.pts_seconds), media.rotation_degrees // 90, media.width
-        )
-        shots = find_shots(reader, closer=dense)
-        found = dense.stretches(reader.pts_seconds, shots)
+        dense = DenseFrames.planned(reader)
+        found = read_stretches(reader, dense, find_shots(reader, closer=dense))
     return max(found, key=lambda s: len(s.frames), default=None)
 
 

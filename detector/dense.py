@@ -11,11 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unreel.detector.records import Shot
+
+if TYPE_CHECKING:
+    from unreel.detector.media import Reader
 
 LONG_SIDE = 320
 """Pixels of the longer side."""
@@ -55,26 +59,49 @@ def plan_dense(pts_seconds: NDArray[np.float64], max_frames: int = MAX_FRAMES) -
         Positions, strictly increasing: all that are a step apart, or those of stretches spread
         evenly over the video when all would be too many.
     """
-    thinned = _thin(pts_seconds)
-    if len(thinned) <= max_frames:
-        return tuple(thinned)
+    kept = thinned(pts_seconds, STEP_SECONDS, _SLACK_SECONDS)
+    if len(kept) <= max_frames:
+        return tuple(kept)
     per_stretch = max(MIN_SCENE_FRAMES, round(STRETCH_SECONDS / STEP_SECONDS))
     count = max(1, max_frames // per_stretch)
-    starts = np.linspace(0, len(thinned) - per_stretch, count).round().astype(int)
+    starts = np.linspace(0, len(kept) - per_stretch, count).round().astype(int)
     if count == 1:
-        starts = np.array([(len(thinned) - per_stretch) // 2])
-    chosen = {position for start in starts for position in thinned[start : start + per_stretch]}
+        starts = np.array([(len(kept) - per_stretch) // 2])
+    chosen = {position for start in starts for position in kept[start : start + per_stretch]}
     return tuple(sorted(chosen))
 
 
-def _thin(pts_seconds: NDArray[np.float64]) -> list[int]:
+def thinned(
+    pts_seconds: NDArray[np.float64], step_seconds: float, slack_seconds: float
+) -> list[int]:
+    """Positions of frames that are a step apart, within what their clock is rounded by."""
     kept: list[int] = []
     last = -np.inf
     for position, t in enumerate(pts_seconds):
-        if t - last >= STEP_SECONDS - _SLACK_SECONDS:
+        if t - last >= step_seconds - slack_seconds:
             kept.append(position)
             last = float(t)
     return kept
+
+
+def read_stretches(
+    reader: Reader, dense: DenseFrames, shots: Sequence[Shot]
+) -> tuple[Stretch, ...]:
+    """The stretches of a clip whose shots are known; what is damaged is left out.
+
+    Args:
+        reader: An open video.
+        dense: Planned for it, filled by the shot pass or, of a long video, still empty.
+        shots: Of the video.
+
+    Raises:
+        MediaError: The frames cannot be read.
+    """
+    if not len(dense):  # of long videos the shot pass decodes key frames only
+        for _ in reader.small_frames(dense.positions, closer=dense):
+            pass
+    dense.drop(np.flatnonzero(~reader.is_sound).tolist())
+    return dense.stretches(reader.pts_seconds, shots)
 
 
 class DenseFrames:
@@ -93,6 +120,12 @@ class DenseFrames:
         self._turns = quarter_turns
         self._displayed_width = displayed_width
         self._frames: dict[int, NDArray[np.uint8]] = {}
+
+    @classmethod
+    def planned(cls, reader: Reader) -> DenseFrames:
+        """For an open video, nothing taken yet."""
+        media = reader.media
+        return cls(plan_dense(reader.pts_seconds), media.rotation_degrees // 90, media.width)
 
     def take(self, position: int, frame: NDArray[np.uint8]) -> None:
         """Keep a small frame (h, w, 3) as decoded, not rotated."""
@@ -113,7 +146,8 @@ class DenseFrames:
 
         The frames are handed over: whoever asks again must take them again.
         """
-        rank = {position: number for number, position in enumerate(_thin(pts_seconds))}
+        kept = thinned(pts_seconds, STEP_SECONDS, _SLACK_SECONDS)
+        rank = {position: number for number, position in enumerate(kept)}
         runs: list[tuple[int, list[int]]] = []
         for position in sorted(self._frames):
             shot = _shot_at(float(pts_seconds[position]), shots)

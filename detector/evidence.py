@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from unreel.detector.dense import DenseFrames, plan_dense
+from unreel.detector.dense import DenseFrames, read_stretches
 from unreel.detector.errors import MediaError
 from unreel.detector.lanes.objects import ObjectsLane
 from unreel.detector.lanes.physics import PhysicsLane
@@ -79,9 +79,7 @@ class EvidenceLanes:
         self._threads = threads
         self.closer: DenseFrames | None = None
         if self._lanes:
-            media = reader.media
-            turns = media.rotation_degrees // 90
-            self.closer = DenseFrames(plan_dense(reader.pts_seconds), turns, media.width)
+            self.closer = DenseFrames.planned(reader)
 
     def glance(self, positions: NDArray[np.int64], frames: NDArray[np.uint8]) -> None:
         """Pass on frames of the shot pass."""
@@ -119,16 +117,12 @@ class EvidenceLanes:
     def _clip(self, shots: Sequence[Shot], dense: DenseFrames) -> ClipScenes | str:
         """The scenes, or why there are none."""
         reader = self._reader
-        if not len(dense):  # of long videos the shot pass decodes key frames only
-            try:
-                for _ in reader.small_frames(dense.positions, closer=dense):
-                    pass
-            except MediaError as error:
-                if error.code != "unreadable":
-                    raise
-                return f"no frames in a row could be read: {error.message}"
-        dense.drop(np.flatnonzero(~reader.is_sound).tolist())
-        stretches = dense.stretches(reader.pts_seconds, shots)
+        try:
+            stretches = read_stretches(reader, dense, shots)
+        except MediaError as error:
+            if error.code != "unreadable":
+                raise
+            return f"no frames in a row could be read: {error.message}"
         if not stretches:
             return "no shot with at least 6 frames in a row"
         try:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from unreel.data.pairs.truth import Planted
 from unreel.detector.config import Limits
-from unreel.detector.dense import DenseFrames, Stretch, plan_dense
+from unreel.detector.dense import DenseFrames, Stretch, read_stretches
 from unreel.detector.media import open_media
 from unreel.detector.path_judge import EVENTS
 from unreel.detector.path_numbers import NAMES, path_numbers
@@ -150,12 +150,6 @@ def _grid(grid: tuple[int, int]) -> NDArray[np.float64]:
 
 def _stretches(path: Path) -> Iterator[Stretch]:
     with open_media(path, Limits(wall_seconds_per_request=120)) as reader:
-        media = reader.media
-        positions = plan_dense(reader.pts_seconds)
-        dense = DenseFrames(positions, media.rotation_degrees // 90, media.width)
+        dense = DenseFrames.planned(reader)
         shots = find_shots(reader, closer=dense)
-        if not len(dense):
-            for _ in reader.small_frames(dense.positions, closer=dense):
-                pass
-        dense.drop(np.flatnonzero(~reader.is_sound).tolist())
-        yield from dense.stretches(reader.pts_seconds, shots)
+        yield from read_stretches(reader, dense, shots)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from unreel.detector.dense import Stretch
+from unreel.detector.dense import Stretch, thinned
 from unreel.detector.faces.finding import FaceDetector
 from unreel.detector.hands.finding import MIN_PRESENCE, Hand, HandDetector
 from unreel.detector.step_maps import CELL, StepMaps
@@ -108,11 +108,7 @@ def follow_hands(
 
 def _looked(stretch: Stretch, detector: HandDetector) -> tuple[NDArray[np.int64], list[list[Hand]]]:
     """Frames that are looked at and their hands: every second one, then those beside a hand."""
-    times, chosen, last = stretch.pts_seconds, [], -np.inf
-    for index, t in enumerate(times):
-        if t - last >= SAMPLE_SECONDS - _SLACK_SECONDS:
-            chosen.append(index)
-            last = float(t)
+    chosen = thinned(stretch.pts_seconds, SAMPLE_SECONDS, _SLACK_SECONDS)
     coarse = {k: detector.detect(stretch.frames[chosen[k]]) for k in range(0, len(chosen), 2)}
     found = dict(coarse)
     for k in range(1, len(chosen), 2):
