@@ -42,8 +42,8 @@ def main() -> None:
             answer["sha256"] = sha256_of(path)
         else:
             answer["report"] = judge(path)
+            give_back_memory()
         _send(out, answer)
-        give_back_memory()
 
 
 def die_with_parent() -> None:

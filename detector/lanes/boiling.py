@@ -72,12 +72,13 @@ def boiling(scene: Scene) -> list[Finding]:
     steps = max(MIN_STEPS, round(SECONDS / max(float(np.median(np.diff(times))), 1e-3)))
     if len(facts.anew) < steps + 3:
         return []
-    strength = _strength(facts, steps)  # (n - 2 - steps + 1, gh, gw)
+    steadily, usual = _levels(facts.anew, steps)
+    strength = _strength(facts, steadily, usual, steps)  # (n - 2 - steps + 1, gh, gw)
     at, row, column = (int(v) for v in np.unravel_index(strength.argmax(), strength.shape))
     value = float(strength[at, row, column])
     if value < FLOOR:
         return []
-    box, cells = _place(facts.anew, (at, row, column), steps)
+    box, cells = _place(facts.anew, usual, (at, row, column), steps)
     if cells < max(MIN_CELLS, MIN_COMPACT * box[2] * box[3] / CELL**2):
         return []
     around = facts.anew[:, max(0, row - 2) : row + 3, max(0, column - 2) : column + 3]
@@ -135,11 +136,12 @@ def _of_frame(
     )
 
 
-def _strength(facts: _Facts, steps: int) -> NDArray[np.float32]:
+def _strength(
+    facts: _Facts, steadily: NDArray[np.float32], usual: NDArray[np.float32], steps: int
+) -> NDArray[np.float32]:
     """(windows, gh, gw) how strongly each place boils in each window of so many frames."""
     import cv2
 
-    steadily, usual = _levels(facts.anew, steps)
     shared, even, apart = (
         _levels(part, steps)[1] for part in (facts.shared, facts.even, facts.apart)
     )
@@ -196,14 +198,16 @@ def _ramp(value: NDArray[np.float32], start: float, full: float) -> NDArray[np.f
 
 
 def _place(
-    anew: NDArray[np.float32], where: tuple[int, int, int], steps: int
+    anew: NDArray[np.float32],
+    usual: NDArray[np.float32],
+    where: tuple[int, int, int],
+    steps: int,
 ) -> tuple[tuple[float, float, float, float], int]:
     """Box (x, y, w, h) in small pixels around the cells that differ as much, and their number."""
     import cv2
 
     at, row, column = where
-    here = np.median(anew[at : at + steps], axis=0)
-    quiet = _quiet(anew, at, steps, _levels(anew, steps)[1])
+    here, quiet = usual[at], _quiet(anew, at, steps, usual)
     beyond = here if quiet is None else here - quiet
     strong = (beyond >= _PLACE_SHARE * beyond[row, column]).astype(np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(strong, connectivity=4)
