@@ -88,14 +88,12 @@ def measure(args: argparse.Namespace) -> None:
     if args.hands is not None:
         find_faces = None if args.faces is None else FaceDetector(args.faces)
         finders = Finders(hands=HandDetector(args.hands), faces=find_faces)
-    clips = [
-        (c.path, c.path.name, "real" if c.label == "real" else "generated")
-        for c in read_manifest(args.manifest)
-    ]
-    clips += [(path, p.file, "planted") for path, p in planted_in(args.planted)]
+    corpus, planted = read_manifest(args.manifest), planted_in(args.planted)
+    clips = [(c.path, c.path.name, "real" if c.label == "real" else "generated") for c in corpus]
+    clips += [(path, p.file, "planted") for path, p in planted]
     heads = args.path_heads
-    fold = fold_of_each(read_manifest(args.manifest))
-    fold |= {p.file: fold_of(p, fold) for _, p in planted_in(args.planted)}
+    fold = fold_of_each(corpus)
+    fold |= {p.file: fold_of(p, fold) for _, p in planted}
     # What thresholds are made of comes first: a run that is cut short has them.
     clips.sort(key=lambda clip: ("real", "planted", "generated").index(clip[2]))
     args.into.mkdir(parents=True, exist_ok=True)

@@ -13,11 +13,11 @@ images detectable?").
 
 from __future__ import annotations
 
-import hashlib
 import io
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,7 @@ PEAKS = 4
 """Of one event in one stretch."""
 _NEARBY = 6
 """Places around a peak in which the same event is not looked for again at the same time."""
-_CLIP = 4.0
+CLIP = 4.0
 """Spreads beyond which a number is taken as this far out."""
 _ARRAYS = ("mean", "spread", "w1", "b1", "w2", "b2", "w3", "b3")
 
@@ -66,14 +66,12 @@ class PathHead:
     """A small network over the numbers of a way."""
 
     arrays: dict[str, Floats]
-    sha256: str
-    """Of the file; what decides a finding is named in records of custody."""
 
     def logits(self, numbers: Floats) -> Floats:
         """(P, len(NAMES)) to (P, len(EVENTS))."""
         a = self.arrays
         squashed = np.sign(numbers) * np.log1p(np.abs(numbers))
-        x = np.clip((squashed - a["mean"]) / a["spread"], -_CLIP, _CLIP)
+        x = np.clip((squashed - a["mean"]) / a["spread"], -CLIP, CLIP)
         for number in ("1", "2"):
             x = np.maximum(x @ a["w" + number].T + a["b" + number], 0)
         return np.asarray(x @ a["w3"].T + a["b3"], np.float32)
@@ -89,15 +87,15 @@ def load_path_head(path: Path = HEAD) -> PathHead:
     wanted = f"the head of {path} cannot be used: "
     again = "; install unreel anew, or make one with unreel train-paths"
     try:
-        content = path.read_bytes()
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        # From memory: numpy leaves the file open when it turns out to be broken.
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             arrays = {name: np.asarray(file[name], np.float32) for name in _ARRAYS}
             names, events = (tuple(map(str, file[name])) for name in ("names", "events"))
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
         raise ModelError(f"{wanted}{error}{again}") from error
     if names != NAMES or events != EVENTS:
         raise ModelError(f"{wanted}it was trained on other numbers or events{again}")
-    return PathHead(arrays, hashlib.sha256(content).hexdigest())
+    return PathHead(arrays)
 
 
 def path_peaks(
@@ -122,10 +120,11 @@ def path_peaks(
         logits = head.logits(path_numbers(field, ways, camera))
         frames.append(ways.frame)
         maps.append(logits.reshape(*ways.grid, len(EVENTS)))
-    found: list[PathPeak] = []
-    for number, event in enumerate(EVENTS if maps else ()):
-        found += _peaks(event, np.stack(maps)[..., number], frames)
-    return tuple(found)
+    if not maps:
+        return ()
+    of_events = np.moveaxis(np.stack(maps), -1, 0)
+    peaks = (_peaks(event, of_events[i], frames) for i, event in enumerate(EVENTS))
+    return tuple(peak for of_event in peaks for peak in of_event)
 
 
 def _peaks(event: str, logits: Floats, frames: list[int]) -> list[PathPeak]:

@@ -82,7 +82,7 @@ def path_numbers(field: Field, ways: Ways, camera: CameraMotion) -> Floats:
     steps = np.arange(ways.first, ways.last)
     places = ways.places
     clock = field.seconds
-    values = at_places(field.steps[steps], places[steps - ways.first])
+    values = at_places(field.steps[steps], ways.at(steps))
     near = np.abs(clock[steps] - clock[ways.frame]) < NEAR_SECONDS
     values = np.ascontiguousarray(np.moveaxis(values, -1, 0))
     along = _Along(values, np.diff(clock)[steps].astype(np.float32), near)
@@ -154,7 +154,7 @@ def _form(along: _Along) -> list[Floats]:
 
 def _looks(field: Field, ways: Ways, frames: NDArray[np.intp]) -> list[Floats]:
     """Colours around a place, from the beginning of its way to the end: do they mix?"""
-    looks = around_places(field.colours[frames], _at(ways, frames), 1)  # (17, P, 27)
+    looks = around_places(field.colours[frames], ways.at(frames), 1)  # (17, P, 27)
     first, last = looks[:3].mean(axis=0), looks[-3:].mean(axis=0)
     so_far, change = looks - first, last - first
     size = np.einsum("pc,pc->p", change, change) + 27.0
@@ -177,7 +177,7 @@ def _squares(values: Floats) -> Floats:
 
 def _likeness(field: Field, ways: Ways, frames: NDArray[np.intp]) -> list[Floats]:
     """Correlation of small patches along the way, and how much texture they have."""
-    patches = around_places(field.fine[frames], 2 * _at(ways, frames), 3)  # (9, P, 49)
+    patches = around_places(field.fine[frames], 2 * ways.at(frames), 3)  # (9, P, 49)
     patches -= patches.mean(axis=-1, keepdims=True)
     size = np.sqrt(np.einsum("tpc,tpc->tp", patches, patches) + 49 * 4.0)
 
@@ -198,7 +198,7 @@ def _rims(field: Field, ways: Ways, frames: NDArray[np.intp]) -> list[Floats]:
     for index in (ways.frame, int(frames[0]), int(frames[-1])):
         colours = field.colours[index].astype(np.float32)
         rim = np.abs(smooth(colours, 3) - smooth(colours, 13)).mean(axis=-1)
-        columns.append(at_places(rim, _at(ways, index)))
+        columns.append(at_places(rim, ways.at(index)))
     return columns
 
 
@@ -220,7 +220,3 @@ def _of_frame(
         along.values[UNEVEN].mean(axis=0) / (uneven_90 + 0.02),
         float((speeds.mean(axis=0) > 0.05).mean()),
     ]  # fmt: skip
-
-
-def _at(ways: Ways, frames: int | NDArray[np.intp]) -> Floats:
-    return np.asarray(ways.places[frames - ways.first])

@@ -76,6 +76,10 @@ class Ways:
     grid: tuple[int, int]
     """Rows and columns of the grid that the P places are."""
 
+    def at(self, frames: int | NDArray[np.intp]) -> Floats:
+        """(..., P, 2) x and y in cells at frames of the stretch from `first` to `last`."""
+        return np.asarray(self.places[frames - self.first])
+
 
 def field_of(stretch: Stretch, steps: tuple[StepMaps, ...], camera: CameraMotion) -> Field | None:
     """Read every cell of a stretch; None when the stretch is too short."""

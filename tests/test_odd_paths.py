@@ -174,10 +174,11 @@ def test_a_head_of_other_numbers_is_refused(tmp_path: Path) -> None:
     np.savez(other, **{**arrays, "names": np.array(["a", "b"])})
     with pytest.raises(ModelError, match="trained on other numbers"):
         load_path_head(other)
-    other.write_bytes(b"nothing")
-    load_path_head.cache_clear()
-    with pytest.raises(ModelError, match="unreel train-paths"):
-        load_path_head(other)
+    for broken in (b"nothing", b"", HEAD.read_bytes()[:20_000]):
+        other.write_bytes(broken)
+        load_path_head.cache_clear()
+        with pytest.raises(ModelError, match="unreel train-paths"):
+            load_path_head(other)
     with pytest.raises(ModelError, match="cannot be used"):
         load_path_head(tmp_path / "none.npz")
 

@@ -28,7 +28,7 @@ from unreel.detector.path_numbers import NAMES, path_numbers
 from unreel.detector.shots import find_shots
 from unreel.detector.step_maps import CELL, map_steps
 from unreel.detector.tracking import follow, greys
-from unreel.detector.trajectories import STRIDE, Floats, field_of, follow_places
+from unreel.detector.trajectories import Floats, field_of, follow_places
 
 HOWS = {
     "change": "identity-morph", "ripple": "rigidity-break", "grow": "scale-drift",
@@ -131,7 +131,7 @@ def _measured(path: Path) -> dict[str, NDArray[np.generic] | float | int]:
         for ways in follow_places(field):
             numbers.append(path_numbers(field, ways, camera))
             seconds.append(np.full(len(numbers[-1]), stretch.pts_seconds[ways.frame], np.float32))
-            places.append((_grid(ways.grid) * CELL + CELL / 2) * stretch.scale)
+            places.append((ways.at(ways.frame) * CELL + CELL / 2) * stretch.scale)
         if not numbers:
             continue
         out[f"numbers{count}"] = np.concatenate(numbers).astype(np.float16)
@@ -140,12 +140,6 @@ def _measured(path: Path) -> dict[str, NDArray[np.generic] | float | int]:
         out[f"scale{count}"] = stretch.scale
         count += 1
     return {**out, "count": count}
-
-
-def _grid(grid: tuple[int, int]) -> NDArray[np.float64]:
-    """(P, 2) x and y of the places that ways are followed from, cells."""
-    y, x = np.mgrid[: grid[0], : grid[1]] * STRIDE + 1.0
-    return np.stack([x.ravel(), y.ravel()], axis=-1)
 
 
 def _stretches(path: Path) -> Iterator[Stretch]:

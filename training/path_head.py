@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from unreel.detector.path_judge import EVENTS
+from unreel.detector.path_judge import CLIP, EVENTS
 from unreel.detector.path_numbers import NAMES
 
 
@@ -72,7 +72,7 @@ class PathNetwork(nn.Module):
     def forward(self, numbers: torch.Tensor) -> torch.Tensor:
         """(B, len(NAMES)) to (B, len(EVENTS)) logits."""
         x = (squashed(numbers) - self.mean) / self.spread
-        return self.layers(x.clamp(-4, 4))
+        return self.layers(x.clamp(-CLIP, CLIP))
 
 
 def squashed(numbers: torch.Tensor) -> torch.Tensor:

@@ -66,10 +66,11 @@ def run_paths(
     Raises:
         UsageError: There is no camera clip, or an event has no planted example.
     """
-    clips = [clip for clip in read_manifest(manifest) if clip.label == "real"]
+    corpus = read_manifest(manifest)
+    clips = [clip for clip in corpus if clip.label == "real"]
     if not clips:
         raise UsageError(f"{manifest} has no camera clip")
-    folds = fold_of_each(read_manifest(manifest))
+    folds = fold_of_each(corpus)
     jobs: list[tuple[Path, Planted | None, int]] = [
         (clip.path, None, folds[clip.path.name]) for clip in clips
     ]

@@ -14,6 +14,7 @@ from unreel.detector.audit.settings import settings_of
 from unreel.detector.errors import ModelError
 from unreel.detector.faces.published import chosen
 from unreel.detector.hands.finding import FILES
+from unreel.detector.path_judge import HEAD as PATH_HEAD
 
 PACKAGES = ("decord2", "av", "onnxruntime", "numpy", "opencv-python-headless", "c2pa-python")
 """Distributions that take part in a result; those that are not installed are left out."""
@@ -106,15 +107,14 @@ def tool_sha256() -> str:
     The head over ways, which decides findings and no score, is among them.
     """
     root = Path(__file__).resolve().parents[1]
-    head = root / "models" / "paths" / "head.npz"
+    own = [
+        path
+        for path in root.rglob("*")
+        if path.suffix in (".py", ".toml", ".json") and "models" not in path.relative_to(root).parts
+    ]
     files = {
         path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(root.rglob("*"))
-        if path == head
-        or (
-            path.suffix in (".py", ".toml", ".json")
-            and "models" not in path.relative_to(root).parts
-        )
+        for path in sorted([*own, PATH_HEAD.resolve()])
     }
     return digest(files)
 

@@ -24,7 +24,6 @@ _WIDER_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    code: str
     lane: str
     said: str
     checked: tuple[str, ...]
@@ -33,32 +32,32 @@ class _Kind:
 _CAMERA = "the camera's motion and zoom are taken out"
 _KINDS = {
     "identity-morph": _Kind(
-        "identity-morph", "objects",
+        "objects",
         "what is there turns into something else while it is watched",
         (_CAMERA, "things that turn, dart or pass behind others were shown as lawful",
          "not excluded: a screen, a lamp or a shadow that changes what is seen"),
     ),
     "rigidity-break": _Kind(
-        "rigidity-break", "physics",
+        "physics",
         "a thing ripples or bends as nothing stiff does",
         (_CAMERA, "things that turn in the plane were shown as lawful",
          "not excluded: cloth, water, flames and living things of a kind not seen in training"),
     ),
     "scale-drift": _Kind(
-        "scale-drift", "physics",
+        "physics",
         "a thing grows or shrinks on the spot while the camera does not zoom",
         (_CAMERA, "things that come nearer are in the camera clips it was trained on",
          "not excluded: it comes straight towards the camera or goes away from it"),
     ),
     "impossible-acceleration": _Kind(
-        "impossible-acceleration", "physics",
+        "physics",
         "a thing is thrown to and fro by nothing",
         (_CAMERA, "bounces and darting things were shown as lawful",
          "not excluded: hands, tools and strings that are shaken do the same"),
     ),
 }  # fmt: skip
-"""By event of the head. `dissolve` and `emerge` are not said: what comes out from behind a thing of
-its own colour looks like them (docs/evidence.md)."""
+"""By event of the head, which is the code of the finding. `dissolve` and `emerge` are not said:
+what comes out from behind a thing of its own colour looks like them (docs/evidence.md)."""
 
 
 def odd_paths(scene: Scene, lane: str) -> list[Finding]:
@@ -82,6 +81,6 @@ def _finding(scene: Scene, peak: PathPeak) -> Finding:
         "on such events."
     )
     return Finding(
-        kind.code, kind.lane, start, end, boxes, STATISTIC, peak.logit - FLOOR, None,
+        peak.event, kind.lane, start, end, boxes, STATISTIC, peak.logit - FLOOR, None,
         kind.checked, said,
     )  # fmt: skip
