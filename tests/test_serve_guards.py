@@ -80,6 +80,18 @@ def test_a_token_is_asked_for(tmp_path: Path) -> None:
         assert tried.status_code == 429, "guessing stops also when the guess is right"
 
 
+def test_uploads_leave_room_on_the_disk(tmp_path: Path) -> None:
+    with (
+        running(tmp_path / "data", judge=QUICK, min_free_bytes=1 << 60) as server,
+        server.client() as client,
+    ):
+        full = client.post("/api/clips", files={"file": ("a.mp4", mp4("a"))})
+        error = full.json()["error"]
+        assert (full.status_code, error["code"]) == (507, "no-room")
+        assert f"uploads leave {1 << 40} (--min-free)" in error["message"]
+        assert list((tmp_path / "data" / "uploads").iterdir()) == []
+
+
 def test_limits_of_size_count_and_room(tmp_path: Path) -> None:
     limits = {"max_file_bytes": 1000, "max_files_per_request": 3, "max_total_bytes": 20_000}
     with running(tmp_path / "data", judge=QUICK, **limits) as server, server.client() as client:

@@ -271,5 +271,11 @@ class _Budget:
             )
         if self._unchecked >= 8 << 20:
             self._unchecked = 0
-            if self.usage(self.folder)[2] < self.settings.min_free_bytes:
-                raise BadRequest(507, "no-room", "the disk is full: delete some clips")
+            free, least = self.usage(self.folder)[2], self.settings.min_free_bytes
+            if free < least:
+                raise BadRequest(
+                    507,
+                    "no-room",
+                    f"the disk has {free >> 20} MiB free and uploads leave {least >> 20} "
+                    "(--min-free): delete some clips",
+                )

@@ -47,6 +47,8 @@ _SIZE = click.IntRange(min=1)
               help="Largest file that is taken.")  # fmt: skip
 @click.option("--max-total", type=_SIZE, default=20480, show_default=True, metavar="MIB",
               help="Room for all videos together.")  # fmt: skip
+@click.option("--min-free", type=click.IntRange(min=0), default=1024, show_default=True,
+              metavar="MIB", help="What uploads leave free on the disk.")  # fmt: skip
 @click.option(
     "--keep-days",
     type=click.FloatRange(min=0),
@@ -89,7 +91,12 @@ def serve(**options: Any) -> None:
 
 
 def _settings(
-    folder: Path | None, token_file: Path | None, max_size: int, max_total: int, **options: Any
+    folder: Path | None,
+    token_file: Path | None,
+    max_size: int,
+    max_total: int,
+    min_free: int,
+    **options: Any,
 ) -> ServeSettings:
     given = dict(options, names=tuple(options["names"]))
     if folder is not None:
@@ -102,6 +109,7 @@ def _settings(
         token=_token(token_file),
         max_file_bytes=max_size << 20,
         max_total_bytes=max_total << 20,
+        min_free_bytes=min_free << 20,
         config=replace(config, limits=limits),
         **given,
     )

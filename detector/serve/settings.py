@@ -50,7 +50,7 @@ class ServeSettings:
     max_total_bytes: int = 20 << 30
     """Of all uploads that are kept."""
     min_free_bytes: int = 1 << 30
-    """Left free on the disk."""
+    """What uploads leave free on the disk."""
     receiving_at_once: int = 8
     """Uploads that are read at the same time; others wait, and so memory stays bounded."""
     stalled_seconds: float = 60.0
