@@ -25,13 +25,17 @@ from unreel.detector.errors import MediaError
 from unreel.detector.frame_store import FrameStore
 
 EXACT_IN_DECORD: dict[str, frozenset[str]] = {
-    "mp4": frozenset(("h264", "hevc", "av1", "vp9", "mpeg4", "mjpeg")),
-    "matroska": frozenset(("h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mjpeg")),
+    "mp4": frozenset(("h264", "vp9", "mpeg4", "mjpeg")),
+    "matroska": frozenset(("h264", "vp8", "vp9", "mpeg4", "mjpeg")),
     "avi": frozenset(("h264", "mpeg4", "mjpeg")),
     "flv": frozenset(("h264",)),
     "gif": frozenset(("gif",)),
 }
-"""Pairs of container and codec for which decord gave PyAV's pixels at 8 bits."""
+"""Pairs of container and codec for which decord gave PyAV's pixels at 8 bits.
+
+HEVC and AV1 are not among them: their decoders may hold several frames back and then take no more
+packets, which decord has for an error (now and then with B-frames, always with AV1 and 8 threads).
+"""
 
 DECORD_MAX_PIXELS = 1280 * 720
 DECORD_MAX_BYTES = 256 * 1024**2
