@@ -16,6 +16,7 @@ from unreel.data.manifest import Clip, read_manifest
 from unreel.data.pairs.truth import Planted
 from unreel.data.splits import group_folds
 from unreel.detector.detecting import overlap
+from unreel.detector.media import open_media
 from unreel.detector.reference import threshold_for
 
 FOLDS = 5
@@ -28,6 +29,8 @@ MIN_SPAN = 0.6
 """Seconds that instants are widened to before their overlap in time is taken, truth and finding
 alike: a thing that is gone between two frames has no length of its own."""
 MIN_OVERLAP = 0.3
+NEAR_SECONDS = 0.7
+"""A finding that is so near to an annotated event has found it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,21 +214,32 @@ def corpus_tables(told: Told, clips: Sequence[Clip], rows: Sequence[Row]) -> Non
         print("| " + " | ".join(cells) + " |")
 
 
-def annotated_table(told: dict[tuple[str, str], list[Said]], events: Path) -> None:
-    """Generated clips whose events a person annotated: found within 0.7 s or not."""
+def annotated_table(told: Told, events: Path, clips: Sequence[Clip]) -> None:
+    """Generated clips with annotated events: found in time or not, and how many by chance."""
     listed = json.loads(events.read_text(encoding="utf-8"))
-    hits = 0
+    paths = {clip.path.name: clip.path for clip in clips}
+    hits, by_chance = 0, 0.0
     print("\nannotated generated clips (start and end in seconds, as a person sees them)")
     for name, (start, end, what) in sorted(listed.items()):
         said = told.get(("generated", name))
         if said is None:
             print(f"  not measured  {name}: {what}")
             continue
-        near = [s for s in said if s.t_start <= end + 0.7 and s.t_end >= start - 0.7]
+        first, last = start - NEAR_SECONDS, end + NEAR_SECONDS
+        near = [s for s in said if s.t_start <= last and s.t_end >= first]
         hits += bool(near)
+        by_chance += _share_of_clip(paths[name], first, last)
         words = ", ".join(f"{s.code} {s.t_start:.1f}-{s.t_end:.1f}" for s in near[:2]) or "-"
         print(f"  {'found ' if near else 'missed'}  {name} {start}-{end} s, {what}: {words}")
-    print(f"found within 0.7 s: {hits} of {len(listed)}")
+    print(f"found within {NEAR_SECONDS} s: {hits} of {len(listed)}")
+    print(f"so near lies a moment that is drawn blindly in each clip: {by_chance:.1f}")
+
+
+def _share_of_clip(path: Path, first: float, last: float) -> float:
+    """Which part of a clip lies between two times."""
+    with open_media(path) as reader:
+        seconds = float(reader.pts_seconds[-1])
+    return max(0.0, min(seconds, last) - max(0.0, first)) / seconds
 
 
 def tables(args: argparse.Namespace) -> None:
@@ -247,4 +261,4 @@ def tables(args: argparse.Namespace) -> None:
             planted_table(told, planted)
         corpus_tables(told, clips, of_mode)
         if args.events:
-            annotated_table(told, args.events)
+            annotated_table(told, args.events, clips)
