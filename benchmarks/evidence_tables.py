@@ -7,6 +7,7 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -228,18 +229,19 @@ def annotated_table(told: Told, events: Path, clips: Sequence[Clip]) -> None:
         first, last = start - NEAR_SECONDS, end + NEAR_SECONDS
         near = [s for s in said if s.t_start <= last and s.t_end >= first]
         hits += bool(near)
-        by_chance += _share_of_clip(paths[name], first, last)
+        length = _seconds_of(paths[name])
+        by_chance += max(0.0, min(length, last) - max(0.0, first)) / length
         words = ", ".join(f"{s.code} {s.t_start:.1f}-{s.t_end:.1f}" for s in near[:2]) or "-"
         print(f"  {'found ' if near else 'missed'}  {name} {start}-{end} s, {what}: {words}")
     print(f"found within {NEAR_SECONDS} s: {hits} of {len(listed)}")
     print(f"so near lies a moment that is drawn blindly in each clip: {by_chance:.1f}")
 
 
-def _share_of_clip(path: Path, first: float, last: float) -> float:
-    """Which part of a clip lies between two times."""
+@cache
+def _seconds_of(path: Path) -> float:
+    """When the last frame of a clip begins; each mode asks again."""
     with open_media(path) as reader:
-        seconds = float(reader.pts_seconds[-1])
-    return max(0.0, min(seconds, last) - max(0.0, first)) / seconds
+        return float(reader.pts_seconds[-1])
 
 
 def tables(args: argparse.Namespace) -> None:

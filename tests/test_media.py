@@ -34,6 +34,7 @@ RECIPES = {
     "h264-444": Recipe(pix_fmt="yuv444p"),
     "h264-10-bit": Recipe(pix_fmt="yuv420p10le"),
     "h264-pq": Recipe(pix_fmt="yuv420p10le", transfer=16),
+    "mpeg4-open-groups": Recipe(codec="mpeg4", options={"bf": "2"}),
     "h264-one-key-frame": Recipe(frames=120, gop=250, options=FAST),
     "hevc-closed-groups": Recipe(
         codec="libx265", options={"x265-params": "log-level=none:open-gop=0"}
